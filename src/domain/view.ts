@@ -13,7 +13,7 @@ export interface Staged {
 }
 
 /** A version on its way to the disk. */
-export interface Partial_ {
+export interface PartialVersion {
   readonly version: Version;
   readonly pin: Pin;
   /** Bytes that are durable or at least written, of those wanted. */
@@ -35,7 +35,7 @@ export interface ModelView {
   /** Per aspiration: listing a version again clears what was seen before (DESIGN §3). */
   readonly states: Readonly<Record<Version, ServableState>>;
   readonly labels: Readonly<Record<string, Version>>;
-  readonly partial?: Partial_;
+  readonly partial?: PartialVersion;
   /** Why a version is not where it should be, since when by the host's clock. */
   readonly waits: Readonly<Record<Version, { readonly on: string; readonly sinceMs: number }>>;
   /** Versions whose drain time has passed since labels left them. */
