@@ -1,0 +1,46 @@
+// Every wait has a name, a number and a reason.
+
+import type { Step } from './host';
+import type { TransitionInput } from './transition-io';
+
+/** A polling agent takes a task within milliseconds; a host that has not after this is not there now, and the rollout must not hang on it. */
+export const SCHEDULE_TO_START_SECONDS = 15;
+/** Agents send a heartbeat each half second; twenty missed ones mean the process is gone or hung. The fence makes a wrong guess harmless. */
+export const HEARTBEAT_TIMEOUT_SECONDS = 10;
+/** Listing 10,000 objects takes seconds; a bucket that needs longer than this is not reachable in any useful sense. */
+export const RESOLVE_SECONDS = 60;
+/** Stopping takes milliseconds; the rest is for a reload queued behind a blocked one, and for an agent that is just restarting. */
+export const ABORT_SECONDS = 120;
+/** Begin also stops the attempt before it and removes directories. */
+export const BEGIN_SECONDS = 180;
+/** A new name is registered within a poll and known names answer in milliseconds; longer means the server's config lock is held. */
+export const RELOAD_SECONDS = 120;
+/** Around a wait that has its own deadline, so that the step ends with its own failure and not with Temporal's. */
+export const SLACK_SECONDS = 60;
+/** Below a mebibyte per second a model is not fetched in any useful time; small models still get this long. */
+export const FETCH_SLACK_SECONDS = 900;
+export const FETCH_FLOOR_BYTES_PER_SECOND = 1 << 20;
+/** Hashing and fsync on the slowest disk worth serving from. */
+export const DISK_SLACK_SECONDS = 300;
+export const DISK_FLOOR_BYTES_PER_SECOND = 10 << 20;
+/** Steps are told to the rollout one by one only in fleets up to this size: each costs it up to four events, and its history stays below 2,600. */
+export const MAX_SERVERS_TOLD_STEP_BY_STEP = 50;
+/** A fleet continues as new near this many events: replay of more would near the task time-out on a cold cache. */
+export const FLEET_HISTORY_EVENTS = 1000;
+/** How long a fleet that has nothing to remember stays, so that an announcement or a claim under way finds it. */
+export const EMPTY_FLEET_SECONDS = 10;
+/** The verdict is told to the fleet for this long; a fleet that never heard it fences the hosts before their next use. */
+export const SETTLE_SECONDS = 300;
+
+/** From schedule to close of one step, seconds. */
+export function stepSeconds(step: Step, input: TransitionInput): number {
+  const bytes = input.bytes ?? 0;
+  switch (step) {
+    case 'downloadVersion': return FETCH_SLACK_SECONDS + Math.ceil(bytes / FETCH_FLOOR_BYTES_PER_SECOND);
+    case 'verifyVersion': case 'stageVersion': return DISK_SLACK_SECONDS + Math.ceil(bytes / DISK_FLOOR_BYTES_PER_SECOND);
+    case 'reloadConfig': return RELOAD_SECONDS;
+    case 'awaitAvailable': return input.loadDeadlineSeconds + SLACK_SECONDS;
+    case 'drainVersion': return input.drainSeconds + SLACK_SECONDS;
+    case 'unloadVersion': return input.unloadDeadlineSeconds + SLACK_SECONDS;
+  }
+}

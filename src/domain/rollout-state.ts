@@ -1,0 +1,243 @@
+// Everything a rollout knows, as one plain JSON value, and how each thing that happens changes it. What to do about it is decided in rollout.ts.
+
+import type { Progress, Probed, ShownStep, Step } from './host';
+import type { Failure } from './failures';
+import { compareTokens, type Digest, type ServerName, type Token, type Version } from './names';
+import type { RolloutRequest } from './request';
+import type { ResolvedSource } from './source';
+import type { Proof } from './view';
+
+/** What the people and workflows above a rollout want of it now. Only `serve` can turn into another wish. */
+export type Wish =
+  | { readonly kind: 'serve' }
+  | { readonly kind: 'abort'; readonly reason?: string; readonly by?: string }
+  | { readonly kind: 'supersede'; readonly by: string }
+  | { readonly kind: 'cancel' };
+
+/** What the fleet says is served by all, and what it was. */
+export interface Stable {
+  readonly version: Version;
+  readonly digest?: Digest;
+}
+
+export interface Claim {
+  readonly epoch: number;
+  readonly servers: readonly ServerName[];
+  readonly stable?: Stable;
+  /** An earlier holder has not said that its work ended: fence every server before anything else. */
+  readonly unsettled: boolean;
+}
+
+/** How a server's transition ended. `notSeen`: its agent did not answer; nothing follows from that about the server. */
+export type TransitionEnd =
+  | { readonly kind: 'served'; readonly steps: readonly Step[] }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'notSeen' };
+
+/** What a transition tells about its server, at its gate and at its end. */
+export interface ServerReport {
+  readonly server: ServerName;
+  readonly token: Token;
+  /** The version promoted before this rollout's first attempt on this server. */
+  readonly before?: Version;
+  readonly serving?: Version;
+  readonly aspired: readonly Version[];
+  readonly digest?: Digest;
+  /** Did this transition change the server's model list? */
+  readonly listed: boolean;
+  readonly probed?: Probed;
+  readonly proof?: Proof;
+}
+
+export interface ServerState {
+  /** What is in flight for this server now. */
+  readonly activity: 'none' | 'fencing' | 'transition' | 'stopping';
+  readonly fenced: boolean;
+  readonly direction: 'forward' | 'back';
+  /** Attempt of the transition in flight or last ended; 0 before the first. */
+  readonly attempt: number;
+  /** At its gate since (workflow time, epoch milliseconds): AVAILABLE, probed, the old version kept. */
+  readonly gateSinceMs?: number;
+  readonly released: boolean;
+  readonly end?: TransitionEnd;
+  readonly notSeen: boolean;
+  /** Sticky: this rollout changed this server's list at least once. */
+  readonly listed: boolean;
+  /** Known once its first attempt reported; `before.version` absent: nothing was served. */
+  readonly before?: { readonly version?: Version };
+  readonly serving?: Version;
+  readonly aspired: readonly Version[];
+  readonly probed?: Probed;
+  readonly proof?: Proof;
+  /** What a person is shown. */
+  readonly step?: ShownStep;
+  readonly sinceMs: number;
+}
+
+export interface RolloutState {
+  readonly request: RolloutRequest;
+  readonly wish: Wish;
+  readonly claim?: Claim;
+  /** Grows with every new set of transitions: new source, retry. Going back uses `attempt + 1`. */
+  readonly attempt: number;
+  /** A listing under way, on whose agent, for which attempt. */
+  readonly resolving?: { readonly server: ServerName; readonly attempt: number; readonly stopping: boolean };
+  readonly resolved?: ResolvedSource;
+  /** The identity of the version, from the manifest or the first server that verified it; then required of all. */
+  readonly digest?: Digest;
+  readonly failure?: Failure & { readonly server?: ServerName; readonly atMs: number };
+  readonly servers: Readonly<Record<ServerName, ServerState>>;
+  /** Why the last verb that came by signal was refused. */
+  readonly refusal?: string;
+}
+
+export function begin(request: RolloutRequest): RolloutState {
+  return { request, wish: { kind: 'serve' }, attempt: 1, servers: {} };
+}
+
+export function claimed(state: RolloutState, claim: Claim, nowMs: number): RolloutState {
+  const names = [...claim.servers].sort();
+  const fresh: ServerState = { activity: 'none', fenced: !claim.unsettled, direction: 'forward', attempt: 0, released: false, notSeen: false, listed: false, aspired: [], sinceMs: nowMs };
+  return { ...state, claim: { ...claim, servers: names }, servers: Object.fromEntries(names.map((name) => [name, fresh])) };
+}
+
+export function tokenOf(state: RolloutState, attempt: number): Token {
+  return [state.claim?.epoch ?? 0, attempt];
+}
+
+export function fencing(state: RolloutState, server: ServerName, nowMs: number): RolloutState {
+  return withServer(state, server, { activity: 'fencing', step: 'abortAttempt', sinceMs: nowMs });
+}
+
+/** Fenced with its proof, or its agent did not answer. */
+export function fenced(state: RolloutState, server: ServerName, answer: { readonly proof: Proof; readonly serving?: Version; readonly aspired: readonly Version[] } | 'notSeen'): RolloutState {
+  if (answer === 'notSeen') return withServer(state, server, { activity: 'none', fenced: true, notSeen: true });
+  return withServer(state, server, { activity: 'none', fenced: true, proof: answer.proof, aspired: answer.aspired, ...(answer.serving === undefined ? {} : { serving: answer.serving }) });
+}
+
+export function resolving(state: RolloutState, server: ServerName): RolloutState {
+  return { ...state, resolving: { server, attempt: state.attempt, stopping: false } };
+}
+
+export function stoppingResolve(state: RolloutState): RolloutState {
+  return state.resolving === undefined ? state : { ...state, resolving: { ...state.resolving, stopping: true } };
+}
+
+/** What the listing said, for the attempt that asked: an answer to an older attempt says nothing about the source wanted now. */
+export function resolved(state: RolloutState, attempt: number, server: ServerName, answer: ResolvedSource | Failure | 'notSeen', nowMs: number): RolloutState {
+  const { resolving: asked, ...rest } = state;
+  if (answer === 'notSeen') return withServer(rest, server, { notSeen: true, sinceMs: nowMs });
+  if (attempt !== state.attempt || asked?.stopping === true) return rest;
+  if ('code' in answer) return failed(rest, answer, server, nowMs);
+  if (answer.digest !== undefined && state.digest !== undefined && answer.digest !== state.digest) return failed(rest, reused(state.digest, answer.digest, state), server, nowMs);
+  return { ...rest, resolved: answer, ...(answer.digest === undefined ? {} : { digest: answer.digest }) };
+}
+
+export function started(state: RolloutState, server: ServerName, direction: 'forward' | 'back', attempt: number, nowMs: number): RolloutState {
+  const { end: _end, gateSinceMs: _gate, ...rest } = serverOf(state, server);
+  return { ...state, servers: { ...state.servers, [server]: { ...rest, activity: 'transition', direction, attempt, released: false, step: 'beginAttempt', sinceMs: nowMs } } };
+}
+
+/** A step began on the host, by the host's word: shown, never decided upon. */
+export function progressed(state: RolloutState, progress: Progress): RolloutState {
+  const server = state.servers[progress.server];
+  if (server === undefined || server.activity === 'none' || compareTokens(progress.token, tokenOf(state, server.attempt)) !== 0) return state;
+  return withServer(state, progress.server, { step: progress.step, sinceMs: progress.sinceMs, ...(progress.version === undefined ? {} : { serving: progress.version }) });
+}
+
+export function atGate(state: RolloutState, report: ServerReport, nowMs: number): RolloutState {
+  const server = state.servers[report.server];
+  if (server === undefined || compareTokens(report.token, tokenOf(state, server.attempt)) !== 0) return state;
+  return learn(withServer(state, report.server, { ...facts(server, report), gateSinceMs: nowMs, sinceMs: nowMs }), report, nowMs);
+}
+
+export function releasing(state: RolloutState, server: ServerName): RolloutState {
+  return withServer(state, server, { released: true });
+}
+
+export function stopping(state: RolloutState, server: ServerName, nowMs: number): RolloutState {
+  return withServer(state, server, { activity: 'stopping', step: 'abortAttempt', sinceMs: nowMs });
+}
+
+/** A transition closed. What it means depends on what was asked of it, never on how it closed (DESIGN §5). */
+export function ended(state: RolloutState, server: ServerName, end: TransitionEnd, report: ServerReport | undefined, nowMs: number): RolloutState {
+  const before = serverOf(state, server);
+  const asked = before.activity === 'stopping';
+  const meant: TransitionEnd = asked && end.kind === 'failed' ? { kind: 'stopped' } : end;
+  const { gateSinceMs: _gate, ...rest } = before;
+  const after: ServerState = { ...rest, ...(report === undefined ? {} : facts(before, report)), activity: 'none', end: meant, notSeen: before.notSeen || meant.kind === 'notSeen', sinceMs: nowMs };
+  const next = { ...state, servers: { ...state.servers, [server]: after } };
+  if (before.direction === 'back') return next;
+  if (meant.kind === 'failed') return failed(next, meant.failure, server, nowMs);
+  // Somebody cancelled the child by hand: that is a wish, and the only one it can be.
+  if (meant.kind === 'stopped' && !asked && next.wish.kind === 'serve') return { ...next, wish: { kind: 'abort', reason: `the transition of ${server} was cancelled by hand` } };
+  return report === undefined ? next : learn(next, report, nowMs);
+}
+
+export function wished(state: RolloutState, wish: Wish): RolloutState {
+  // The first wish that ends the rollout stands; a supersession overrides an abort, because the newer rollout takes the world as it is.
+  if (state.wish.kind !== 'serve' && !(wish.kind === 'supersede' && state.wish.kind === 'abort')) return state;
+  return { ...state, wish };
+}
+
+export function refused(state: RolloutState, refusal: string): RolloutState {
+  return { ...state, refusal };
+}
+
+/** Why an update makes no sense any more, or nothing. */
+export function reasonNotUpdatable(state: RolloutState): string | undefined {
+  if (state.wish.kind !== 'serve') return `this rollout is ending (${state.wish.kind}); start a new one`;
+  const failure = state.failure;
+  if (failure !== undefined && state.request.onFailure !== 'hold') return `this rollout is ending (${failure.code}); start a new one`;
+  if (Object.values<ServerState>(state.servers).some((server) => server.direction === 'back')) return 'this rollout is going back; start a new one';
+  return undefined;
+}
+
+/** A new source (or a retry of what failed) is a new attempt: older transitions are stopped first. Other options count from the next server on. */
+export function updated(state: RolloutState, request: RolloutRequest): RolloutState {
+  const sourceChanged = JSON.stringify(request.source) !== JSON.stringify(state.request.source);
+  if (!sourceChanged && state.failure === undefined) return { ...state, request };
+  const { resolved: _resolved, failure: _failure, digest, refusal: _refusal, ...rest } = state;
+  // What was only ever fetched from the old source binds nobody; what some server serves is this version for ever.
+  const bound = Object.values<ServerState>(state.servers).some((server) => server.serving === request.version);
+  return { ...rest, request, attempt: state.attempt + 1, ...(bound && digest !== undefined ? { digest } : {}) };
+}
+
+export function failed(state: RolloutState, failure: Failure, server: ServerName | undefined, nowMs: number): RolloutState {
+  if (state.failure !== undefined) return state;
+  return { ...state, failure: { ...failure, atMs: nowMs, ...(server === undefined ? {} : { server }) } };
+}
+
+/** The first server that verified says what the version is; another content under the same number is not the same version. */
+function learn(state: RolloutState, report: ServerReport, nowMs: number): RolloutState {
+  if (report.digest === undefined || report.digest === state.digest) return state;
+  if (state.digest === undefined) return { ...state, digest: report.digest };
+  return failed(state, reused(state.digest, report.digest, state), report.server, nowMs);
+}
+
+function reused(want: Digest, found: Digest, state: RolloutState): Failure {
+  const { model, version } = state.request;
+  return { code: 'VersionReused', message: `${model}/${version} is ${want}; this content is ${found}: a version number stands for one content for ever, give the new content a new number`, detail: { want, found } };
+}
+
+function facts(server: ServerState, report: ServerReport): Partial<ServerState> {
+  return {
+    listed: server.listed || report.listed,
+    aspired: report.aspired,
+    before: server.before ?? (report.before === undefined ? {} : { version: report.before }),
+    ...(report.serving === undefined ? {} : { serving: report.serving }),
+    ...(report.probed === undefined ? {} : { probed: report.probed }),
+    ...(report.proof === undefined ? {} : { proof: report.proof }),
+  };
+}
+
+function serverOf(state: RolloutState, server: ServerName): ServerState {
+  const found = state.servers[server];
+  if (found === undefined) throw new Error(`no server ${server} in this rollout`);
+  return found;
+}
+
+function withServer(state: RolloutState, server: ServerName, change: Partial<ServerState>): RolloutState {
+  return { ...state, servers: { ...state.servers, [server]: { ...serverOf(state, server), ...change } } };
+}

@@ -1,0 +1,281 @@
+// What a rollout does next: which servers begin, which stop, what is waited for, and when it is over. A value in, a value out.
+
+import { dispositionOf, FAILURES, type Failure, type FailureCode } from './failures';
+import type { ServerName, Version } from './names';
+import type { Wave } from './request';
+import type { RolloutState, ServerState } from './rollout-state';
+import type { Outcome, ServerVerdict, Verdict } from './verdict';
+
+export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' | 'holding' | 'rollingBack' | 'done';
+
+/** What one server shall come to, in this direction. */
+export interface StartGoal {
+  readonly direction: 'forward' | 'back';
+  /** Absent: nothing shall be served (going back from a first version). */
+  readonly version?: Version;
+  /** Keep the version before until the gate opens. */
+  readonly bake: boolean;
+}
+
+export type Action =
+  | { readonly do: 'claim' }
+  | { readonly do: 'fence'; readonly server: ServerName }
+  | { readonly do: 'resolve'; readonly server: ServerName }
+  | { readonly do: 'stopResolve' }
+  | { readonly do: 'start'; readonly server: ServerName; readonly attempt: number; readonly goal: StartGoal }
+  | { readonly do: 'release'; readonly server: ServerName }
+  | { readonly do: 'stop'; readonly server: ServerName }
+  | { readonly do: 'finish'; readonly verdict: Verdict };
+
+/** Why a server does not move: data for a person, never a bare false. */
+export type Waiting =
+  | { readonly on: 'claim' }
+  | { readonly on: 'fence' }
+  | { readonly on: 'source' }
+  | { readonly on: 'turn'; readonly behind: readonly ServerName[] }
+  | { readonly on: 'wave'; readonly wave: number }
+  | { readonly on: 'bake'; readonly untilMs: number }
+  | { readonly on: 'peers'; readonly servers: readonly ServerName[] }
+  | { readonly on: 'stop'; readonly servers: readonly ServerName[] }
+  | { readonly on: 'operator'; readonly failure: FailureCode; readonly untilMs: number };
+
+export interface Plan {
+  readonly phase: Phase;
+  readonly actions: readonly Action[];
+  readonly waits: Readonly<Record<ServerName, Waiting>>;
+  /** Plan again then, if nothing happens before (workflow time, epoch milliseconds). */
+  readonly wakeAtMs?: number;
+}
+
+export function planRollout(state: RolloutState, nowMs: number): Plan {
+  if (state.claim === undefined) return state.wish.kind === 'serve' ? { phase: 'claiming', actions: [{ do: 'claim' }], waits: {} } : finish(state, outcomeOfWish(state), undefined);
+  if (state.wish.kind !== 'serve' || failureOf(state) !== undefined) return planEnding(state, nowMs);
+  return planForward(state, nowMs);
+}
+
+// ---- ending: first everything in flight is stopped and proven stopped, and only then is it decided how it ends ----
+
+function planEnding(state: RolloutState, nowMs: number): Plan {
+  const failure = failureOf(state);
+  const phase: Phase = 'rollingBack';
+  const goingBackMayFinish = state.wish.kind === 'abort' || state.wish.kind === 'serve';
+  const running = namesWhere(state, (server) => server.activity !== 'none' && !(goingBackMayFinish && server.direction === 'back'));
+  if (running.length > 0 || state.resolving !== undefined) return { phase, actions: [...stops(state, running), ...stopResolve(state)], waits: waitAll(running, { on: 'stop', servers: running }) };
+  switch (state.wish.kind) {
+    case 'supersede': case 'cancel': return finish(state, outcomeOfWish(state), failure);
+    case 'abort': return planBack(state, 'aborted', undefined);
+    case 'serve': break;
+  }
+  if (failure === undefined) throw new Error('ending without a wish or a failure');
+  if (dispositionOf(failure.code) === 'superseded') return finish(state, 'superseded', failure);
+  if (dispositionOf(failure.code) === 'reject') return finish(state, 'rejected', failure);
+  if (namesWhere(state, (server) => server.listed).length === 0) return finish(state, 'failed', failure);
+  return state.request.onFailure === 'hold' ? planHold(state, failure, nowMs) : planBack(state, 'rolledBack', failure);
+}
+
+function planHold(state: RolloutState, failure: Failure & { readonly atMs: number }, nowMs: number): Plan {
+  const untilMs = failure.atMs + state.request.holdSeconds * 1000;
+  if (nowMs >= untilMs) return finish(state, 'failed', failure);
+  return { phase: 'holding', actions: [], waits: waitAll(names(state), { on: 'operator', failure: failure.code, untilMs }), wakeAtMs: untilMs };
+}
+
+/** Servers that hold the candidate go back to what they served before, all at once where that costs no availability. */
+function planBack(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Plan {
+  const candidate = state.request.version;
+  const holding = namesWhere(state, (server) => mustGoBack(server, candidate));
+  const inFlight = holding.filter((name) => serverOf(state, name).activity !== 'none');
+  const atOnce = state.request.strategy.mode === 'resource' ? state.request.strategy.maxUnavailable : holding.length;
+  const next = holding.filter((name) => serverOf(state, name).activity === 'none').slice(0, Math.max(0, atOnce - inFlight.length));
+  if (holding.length === 0) return finish(state, outcome, failure);
+  const actions = next.map((server): Action => ({ do: 'start', server, attempt: state.attempt + 1, goal: backGoal(serverOf(state, server)) }));
+  const later = holding.filter((name) => !next.includes(name) && !inFlight.includes(name));
+  return { phase: 'rollingBack', actions, waits: waitAll(later, { on: 'turn', behind: [...inFlight, ...next] }) };
+}
+
+/** A server that never told what it served before is left as it is: an unknown state never leads to a removal. */
+function mustGoBack(server: ServerState, candidate: Version): boolean {
+  if (server.activity !== 'none') return true;
+  if (server.before === undefined || server.before.version === candidate) return false;
+  if (server.direction === 'back' && server.end !== undefined) return false;
+  return server.aspired.includes(candidate) || server.serving === candidate;
+}
+
+function backGoal(server: ServerState): StartGoal {
+  const version = server.before?.version;
+  return { direction: 'back', bake: false, ...(version === undefined ? {} : { version }) };
+}
+
+// ---- forward: fence, resolve, then wave after wave ----
+
+function planForward(state: RolloutState, nowMs: number): Plan {
+  const unfenced = namesWhere(state, (server) => !server.fenced);
+  if (unfenced.length > 0) {
+    const actions = unfenced.filter((name) => serverOf(state, name).activity === 'none').map((server): Action => ({ do: 'fence', server }));
+    return { phase: 'claiming', actions, waits: waitAll(names(state), { on: 'fence' }) };
+  }
+  const stale = namesWhere(state, (server) => server.activity !== 'none' && server.attempt < state.attempt && server.gateSinceMs === undefined);
+  if (stale.length > 0) return { phase: 'rolling', actions: stops(state, stale), waits: waitAll(names(state), { on: 'stop', servers: stale }) };
+  if (state.resolved === undefined) return planResolve(state);
+  return planWave(state, nowMs);
+}
+
+function planResolve(state: RolloutState): Plan {
+  const waits = waitAll(names(state), { on: 'source' });
+  if (state.resolving !== undefined) return { phase: 'resolving', actions: state.resolving.attempt < state.attempt ? stopResolve(state) : [], waits };
+  const server = namesWhere(state, (one) => !one.notSeen)[0];
+  if (server === undefined) throw new Error('no server left to resolve on: failureOf names that first');
+  return { phase: 'resolving', actions: [{ do: 'resolve', server }], waits };
+}
+
+function planWave(state: RolloutState, nowMs: number): Plan {
+  const { strategy } = state.request;
+  const all = names(state);
+  const wave = strategy.waves.findIndex((one) => all.slice(0, waveSize(one, all.length)).some((name) => !isSettled(serverOf(state, name))));
+  if (wave === -1) {
+    if (all.every((name) => isSettled(serverOf(state, name)))) return finish(state, servedOutcome(state), undefined);
+    throw new Error('waves that do not reach every server are refused when the request is parsed');
+  }
+  const size = waveSize(strategy.waves[wave] ?? { percent: 100 }, all.length);
+  const members = all.slice(0, size);
+  const later = waitAll(all.slice(size), { on: 'wave', wave: wave + 1 });
+  const moving = members.filter((name) => isMoving(serverOf(state, name)));
+  const pending = members.filter((name) => isPending(serverOf(state, name)));
+  const gated = members.filter((name) => isAtGate(serverOf(state, name)));
+  if (pending.length > 0) {
+    const next = pending.slice(0, Math.max(0, slots(state) - moving.length));
+    const actions = next.map((server): Action => ({ do: 'start', server, attempt: state.attempt, goal: { direction: 'forward', version: state.request.version, bake: strategy.bakeSeconds > 0 } }));
+    return { phase: 'rolling', actions, waits: { ...later, ...waitAll(pending.slice(next.length), { on: 'turn', behind: [...moving, ...next] }), ...waitAll(gated, { on: 'peers', servers: [...moving, ...pending] }) } };
+  }
+  if (moving.length > 0) return { phase: 'rolling', actions: [], waits: { ...later, ...waitAll(gated, { on: 'peers', servers: moving }) } };
+  const untilMs = Math.max(0, ...gated.map((name) => serverOf(state, name).gateSinceMs ?? 0)) + strategy.bakeSeconds * 1000;
+  if (nowMs < untilMs) return { phase: 'baking', actions: [], waits: { ...later, ...waitAll(gated, { on: 'bake', untilMs }) }, wakeAtMs: untilMs };
+  return { phase: 'rolling', actions: gated.map((server): Action => ({ do: 'release', server })), waits: later };
+}
+
+/** A wave is cumulative and rounded up, so that 1 % of three servers is one server. */
+export function waveSize(wave: Wave, servers: number): number {
+  return Math.min(servers, 'count' in wave ? wave.count : Math.ceil((wave.percent * servers) / 100));
+}
+
+/** How many servers may be on their way at once. Unreachable ones count; in availability mode one may always move, since the old version serves meanwhile. */
+function slots(state: RolloutState): number {
+  const { maxUnavailable, mode } = state.request.strategy;
+  return Math.max(mode === 'availability' ? 1 : 0, maxUnavailable - notSeen(state).length);
+}
+
+function isSettled(server: ServerState): boolean {
+  return server.activity === 'none' && (server.notSeen || server.end?.kind === 'served');
+}
+
+function isAtGate(server: ServerState): boolean {
+  return server.activity === 'transition' && server.gateSinceMs !== undefined && !server.released;
+}
+
+function isMoving(server: ServerState): boolean {
+  return server.activity !== 'none' && !isAtGate(server);
+}
+
+function isPending(server: ServerState): boolean {
+  return server.activity === 'none' && !isSettled(server);
+}
+
+function servedOutcome(state: RolloutState): Outcome {
+  const worked = namesWhere(state, (server) => server.end?.kind === 'served' && server.end.steps.length > 0);
+  return worked.length === 0 ? 'alreadyServed' : 'served';
+}
+
+// ---- what counts as a failure, and the verdict ----
+
+/** The first failure told, or one that follows from what is not seen. */
+function failureOf(state: RolloutState): RolloutState['failure'] {
+  if (state.failure !== undefined) return state.failure;
+  const unseen = notSeen(state);
+  const { maxUnavailable, mode } = state.request.strategy;
+  const bound = mode === 'resource' ? maxUnavailable - 1 : maxUnavailable;
+  if (unseen.length === 0 || (unseen.length <= bound && unseen.length < names(state).length)) return undefined;
+  const sinceMs = Math.max(...unseen.map((name) => serverOf(state, name).sinceMs));
+  return { code: 'ServerUnreachable', message: `the agents of ${unseen.join(', ')} did not answer; maxUnavailable is ${maxUnavailable}`, detail: { servers: unseen }, atMs: sinceMs };
+}
+
+function finish(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Plan {
+  return { phase: 'done', actions: [{ do: 'finish', verdict: verdictOf(state, outcome, failure) }], waits: {} };
+}
+
+function outcomeOfWish(state: RolloutState): Outcome {
+  switch (state.wish.kind) {
+    case 'supersede': return 'superseded';
+    case 'cancel': return 'cancelled';
+    case 'abort': return 'aborted';
+    case 'serve': throw new Error('a wish to serve is no outcome');
+  }
+}
+
+export function verdictOf(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Verdict {
+  const servers = Object.fromEntries(names(state).map((name) => [name, serverVerdict(state, serverOf(state, name))])) as Record<ServerName, ServerVerdict>;
+  return { outcome, ...(failure === undefined ? {} : { code: failure.code }), message: message(state, outcome, failure), servers, notSeen: notSeen(state) };
+}
+
+function serverVerdict(state: RolloutState, server: ServerState): ServerVerdict {
+  const end = server.direction === 'back' && server.end?.kind === 'served' ? 'wentBack' : (server.end?.kind ?? (server.notSeen ? 'notSeen' : 'untouched'));
+  return {
+    end,
+    ...(server.serving === undefined ? {} : { version: server.serving }),
+    ...(end === 'served' && server.probed !== undefined ? { probed: server.probed } : {}),
+    ...(server.proof === undefined ? {} : { proof: server.proof }),
+  };
+}
+
+function message(state: RolloutState, outcome: Outcome, failure: Failure | undefined): string {
+  const { model, version } = state.request;
+  const unseen = notSeen(state);
+  const seen = unseen.length === 0 ? '' : `; not seen: ${unseen.join(', ')}`;
+  const why = failure === undefined ? '' : `${failure.code}: ${failure.message}`;
+  const servers = names(state).length - unseen.length;
+  switch (outcome) {
+    case 'served': return `${model}/${version} is served by ${servers} of ${names(state).length} servers${probedText(state)}${seen}`;
+    case 'alreadyServed': return `${model}/${version} was served already by ${servers} of ${names(state).length} servers; nothing was changed${state.digest === undefined ? ' (the source has no manifest.json, so its content was not compared)' : ''}${seen}`;
+    case 'aborted': return `aborted${state.wish.kind === 'abort' ? `${state.wish.by === undefined ? '' : ` by ${state.wish.by}`}${state.wish.reason === undefined ? '' : `: ${state.wish.reason}`}` : ''}${seen}`;
+    case 'superseded': return `superseded${state.wish.kind === 'supersede' ? ` by ${state.wish.by}` : ''}${why === '' ? '' : ` (${why})`}${seen}`;
+    case 'cancelled': return `cancelled${seen}`;
+    case 'rolledBack': return `${why}; rolled back${seen}`;
+    case 'failed': return `${why}${seen}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
+    case 'rejected': return `${why}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
+  }
+}
+
+function probedText(state: RolloutState): string {
+  const asked = namesWhere(state, (server) => server.probed === 'predict').length;
+  return asked > 0 ? ', proven by Predict' : ', proven by GetModelMetadata only (the request brought no probe)';
+}
+
+// ---- small questions ----
+
+function names(state: RolloutState): readonly ServerName[] {
+  return state.claim?.servers ?? [];
+}
+
+function namesWhere(state: RolloutState, test: (server: ServerState) => boolean): readonly ServerName[] {
+  return names(state).filter((name) => test(serverOf(state, name)));
+}
+
+function notSeen(state: RolloutState): readonly ServerName[] {
+  return namesWhere(state, (server) => server.notSeen);
+}
+
+function stops(state: RolloutState, servers: readonly ServerName[]): readonly Action[] {
+  return servers.filter((name) => serverOf(state, name).activity === 'transition').map((server): Action => ({ do: 'stop', server }));
+}
+
+function stopResolve(state: RolloutState): readonly Action[] {
+  return state.resolving === undefined || state.resolving.stopping ? [] : [{ do: 'stopResolve' }];
+}
+
+function waitAll(servers: readonly ServerName[], waiting: Waiting): Record<ServerName, Waiting> {
+  return Object.fromEntries(servers.map((name) => [name, waiting])) as Record<ServerName, Waiting>;
+}
+
+function serverOf(state: RolloutState, name: ServerName): ServerState {
+  const found = state.servers[name];
+  if (found === undefined) throw new Error(`no server ${name} in this rollout`);
+  return found;
+}

@@ -1,0 +1,107 @@
+// What a person or a script is shown of a rollout: by the status query, by the details page, by search attributes.
+
+import type { ShownStep } from './host';
+import type { ServerName, Token, Version } from './names';
+import type { Phase, Plan, Waiting } from './rollout';
+import type { RolloutState, ServerState } from './rollout-state';
+import type { Verdict } from './verdict';
+import type { Proof } from './view';
+
+export interface ServerStatus {
+  /** A step by its activity's name while it runs; otherwise where the server stands. */
+  readonly step: ShownStep | 'pending' | 'bake' | 'served' | 'wentBack' | 'stopped' | 'failed' | 'notSeen';
+  /** Epoch milliseconds. */
+  readonly since: number;
+  /** What clients of this server get, where we know. */
+  readonly version?: Version;
+  readonly waiting?: Waiting;
+  /** Of the last attempt that was stopped on it. */
+  readonly proof?: Proof;
+}
+
+/** The answer to the `status` query. */
+export interface Status {
+  readonly phase: Phase;
+  readonly generation: Token;
+  readonly servers: Readonly<Record<ServerName, ServerStatus>>;
+  readonly verdict?: Verdict;
+  /** Why the last verb that came by signal was refused. */
+  readonly refusal?: string;
+}
+
+export function statusOf(state: RolloutState, plan: Plan, verdict: Verdict | undefined): Status {
+  const entries = (state.claim?.servers ?? []).map((name) => [name, serverStatus(state.servers[name], plan.waits[name])] as const);
+  const back = Object.values<ServerState>(state.servers).some((server) => server.direction === 'back');
+  return {
+    phase: verdict === undefined ? plan.phase : 'done',
+    generation: [state.claim?.epoch ?? 0, state.attempt + (back ? 1 : 0)],
+    servers: Object.fromEntries(entries) as Record<ServerName, ServerStatus>,
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(state.refusal === undefined ? {} : { refusal: state.refusal }),
+  };
+}
+
+function serverStatus(server: ServerState | undefined, waiting: Waiting | undefined): ServerStatus {
+  if (server === undefined) return { step: 'pending', since: 0 };
+  return {
+    step: shownStep(server), since: server.sinceMs,
+    ...(server.serving === undefined ? {} : { version: server.serving }),
+    ...(waiting === undefined ? {} : { waiting }),
+    ...(server.proof === undefined ? {} : { proof: server.proof }),
+  };
+}
+
+function shownStep(server: ServerState): ServerStatus['step'] {
+  if (server.activity === 'none') {
+    if (server.end === undefined) return server.notSeen ? 'notSeen' : 'pending';
+    return server.end.kind === 'served' && server.direction === 'back' ? 'wentBack' : server.end.kind;
+  }
+  if (server.activity === 'transition' && server.gateSinceMs !== undefined && !server.released) return 'bake';
+  return server.step ?? 'beginAttempt';
+}
+
+/** More rows than this would not fit the details page (under 40 lines); the rest is counted. */
+const MAX_TABLE_ROWS = 30;
+
+/** Markdown for the Temporal UI: who, from what to what, and one line a server. */
+export function detailsOf(state: RolloutState, status: Status): string {
+  const { model, version } = state.request;
+  const rows = Object.entries<ServerStatus>(status.servers);
+  const shown = rows.slice(0, MAX_TABLE_ROWS).map(([name, server]) => `| ${name} | ${server.step} | ${server.version ?? '-'} | ${clock(server.since)} | ${server.waiting === undefined ? '' : waitingText(server.waiting)} |`);
+  return [
+    `**${model} → ${version}** · ${status.phase} · generation ${status.generation.join('.')}`,
+    ...(status.verdict === undefined ? [] : [`**${status.verdict.outcome}**: ${status.verdict.message}`]),
+    ...(state.failure === undefined ? [] : [`first failure: ${state.failure.code}${state.failure.server === undefined ? '' : ` on ${state.failure.server}`}: ${state.failure.message}`]),
+    ...(status.refusal === undefined ? [] : [`last verb refused: ${status.refusal}`]),
+    '',
+    '| server | step | serves | since (UTC) | waits for |',
+    '| --- | --- | --- | --- | --- |',
+    ...shown,
+    ...(rows.length > MAX_TABLE_ROWS ? [`| … and ${rows.length - MAX_TABLE_ROWS} more | | | | |`] : []),
+  ].join('\n');
+}
+
+export function waitingText(waiting: Waiting): string {
+  switch (waiting.on) {
+    case 'claim': return 'the fleet to answer';
+    case 'fence': return 'every server to be fenced';
+    case 'source': return 'the listing of the source';
+    case 'turn': return `its turn, behind ${some(waiting.behind)}`;
+    case 'wave': return `the end of wave ${waiting.wave}`;
+    case 'bake': return `the bake, until ${clock(waiting.untilMs)}`;
+    case 'peers': return `${some(waiting.servers)} of its wave`;
+    case 'stop': return `${some(waiting.servers)} to stop`;
+    case 'operator': return `a person (${waiting.failure}), until ${clock(waiting.untilMs)}`;
+  }
+}
+
+function some(names: readonly string[]): string {
+  return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
+}
+
+/** hh:mm:ss of epoch milliseconds: the day is on the page already. */
+function clock(ms: number): string {
+  const seconds = Math.floor(ms / 1000) % 86_400;
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
+  return `${two(seconds / 3600)}:${two((seconds / 60) % 60)}:${two(seconds % 60)}`;
+}

@@ -1,0 +1,68 @@
+// What a rollout gives one server's transition, and what it gets back.
+
+import type { Failure } from './failures';
+import type { Step } from './host';
+import type { Digest, FleetName, ModelName, Pin, ServerName, Token, Version } from './names';
+import type { Mode, Probe } from './request';
+import type { StartGoal } from './rollout';
+import { tokenOf, type RolloutState, type ServerReport, type TransitionEnd } from './rollout-state';
+import type { SourceRef } from './source';
+
+export interface TransitionInput {
+  readonly fleet: FleetName;
+  readonly server: ServerName;
+  readonly model: ModelName;
+  readonly token: Token;
+  /** Absent: nothing of this model shall be served. */
+  readonly version?: Version;
+  readonly source?: SourceRef;
+  readonly pin?: Pin;
+  readonly digest?: Digest;
+  readonly bytes?: number;
+  readonly mode: Mode;
+  /** Stay at the gate, the version before still loaded, until released. */
+  readonly bake: boolean;
+  /** What the server served before this rollout, once somebody saw it. */
+  readonly before?: { readonly version?: Version };
+  readonly probe?: Probe;
+  readonly drainSeconds: number;
+  readonly loadDeadlineSeconds: number;
+  readonly unloadDeadlineSeconds: number;
+  readonly reportTo?: { readonly workflowId: string; readonly runId: string };
+}
+
+export interface TransitionResult {
+  readonly end: TransitionEnd;
+  /** Absent when the agent was never seen. */
+  readonly report?: ServerReport;
+}
+
+export function transitionInput(state: RolloutState, server: ServerName, attempt: number, goal: StartGoal, reportTo: TransitionInput['reportTo']): TransitionInput {
+  const { fleet, model, source, strategy, probe } = state.request;
+  const before = state.servers[server]?.before;
+  const forward = goal.direction === 'forward';
+  return {
+    fleet, server, model, token: tokenOf(state, attempt), mode: strategy.mode, bake: goal.bake,
+    drainSeconds: strategy.drainSeconds, loadDeadlineSeconds: strategy.loadDeadlineSeconds, unloadDeadlineSeconds: strategy.unloadDeadlineSeconds,
+    ...(goal.version === undefined ? {} : { version: goal.version }),
+    ...(before === undefined ? {} : { before }),
+    ...(reportTo === undefined ? {} : { reportTo }),
+    // Going back needs no source and must not be probed with the candidate's answers.
+    ...(forward ? { source } : {}),
+    ...(forward && probe !== undefined ? { probe } : {}),
+    ...(forward && state.resolved !== undefined ? { pin: state.resolved.pin, bytes: state.resolved.bytes } : {}),
+    ...(forward && state.digest !== undefined ? { digest: state.digest } : {}),
+  };
+}
+
+/** A step that Temporal ended for us: what its time-out means. */
+export function failureOfTimeout(step: Step | 'beginAttempt', server: ServerName, what: string): Failure {
+  const message = `${server}: ${step} was ended by its ${what} time-out`;
+  switch (step) {
+    case 'downloadVersion': return { code: 'SourceUnreachable', message };
+    case 'awaitAvailable': return { code: 'ProgressDeadlineExceeded', message };
+    case 'unloadVersion': return { code: 'DrainTimeout', message };
+    case 'reloadConfig': return { code: 'ServerWedged', message };
+    default: return { code: 'ServerUnreachable', message };
+  }
+}
