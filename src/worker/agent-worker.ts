@@ -1,0 +1,90 @@
+// The agent's process: the agent itself, a worker that brings it work, and the announcer that makes the fleet know it.
+
+import { hostname } from 'node:os';
+import { Worker } from '@temporalio/worker';
+import { createHostActivities } from '../activities/host';
+import type { Agent } from '../agent/agent';
+import { startAgent } from '../agent/agent';
+import type { Announcement } from '../domain/host';
+import type { FleetName, ServerName } from '../domain/names';
+import { agentQueue } from '../domain/names';
+import { fleetContact, keepAnnounced } from './announcer';
+import type { TemporalConnections } from './native-connection';
+import type { Running } from './running';
+import { runWorker } from './worker-run';
+
+export interface AgentIdentity {
+  readonly fleet: FleetName;
+  readonly server: ServerName;
+  readonly zone?: string;
+  /** Endpoints this host may be sent to; empty or absent: any. */
+  readonly allowEndpoints?: readonly string[];
+}
+
+export interface AgentWorkerOptions extends AgentIdentity {
+  /** The directory that the model server reads: one per server, ours alone. */
+  readonly root: string;
+  /** The model server: `host:port` or `unix:PATH`. */
+  readonly serving: string;
+  /** Where `file:NAME` credentials are. */
+  readonly credentialsDir?: string;
+  readonly shutdownGraceMs?: number;
+  readonly report: (line: string) => void;
+  /**
+   * Connects to Temporal, for as long as it takes. The agent runs meanwhile: a model server that restarts gets back what was promoted although
+   * Temporal is away (DESIGN §6). The connections are the caller's to close.
+   */
+  readonly connect: () => Promise<TemporalConnections>;
+}
+
+/** How many downloads run at once is limited inside the agent: a busy load must never make a host look down (DESIGN §2). */
+const SLOTS = 200;
+/** Heartbeats are how a cancellation arrives when the fast path (abortAttempt) does not: a second is the most it may take (Temporal reference §1.3). */
+const HEARTBEAT_THROTTLE_MS = 1_000;
+/** Below the thirty seconds an orchestrator grants by default, with room for the journal. */
+const SHUTDOWN_GRACE_MS = 5_000;
+
+/** Resolves when the agent runs and polls. */
+export async function startAgentWorker(options: AgentWorkerOptions): Promise<Running> {
+  const agent = await startAgent({
+    fleet: options.fleet, server: options.server, root: options.root, serving: options.serving,
+    ...(options.allowEndpoints === undefined ? {} : { allowEndpoints: options.allowEndpoints }),
+    ...(options.credentialsDir === undefined ? {} : { credentialsDir: options.credentialsDir }),
+  });
+  try {
+    return await startPolling(agent, options);
+  } catch (error) {
+    await agent.close();
+    throw error;
+  }
+}
+
+async function startPolling(agent: Agent, options: AgentWorkerOptions): Promise<Running> {
+  const { client, connection, native, target } = await options.connect();
+  const worker = runWorker(await Worker.create({
+    connection: native,
+    namespace: target.namespace,
+    taskQueue: agentQueue(options.fleet, options.server),
+    identity: `segue agent ${options.fleet}/${options.server} ${process.pid}@${hostname()}`,
+    activities: createHostActivities(agent, { client }),
+    maxConcurrentActivityTaskExecutions: SLOTS,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+    defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+    shutdownGraceTime: options.shutdownGraceMs ?? SHUTDOWN_GRACE_MS,
+  }));
+  const announcer = keepAnnounced(fleetContact(connection, target.namespace, options.fleet), () => announcementOf(options, agent.incarnation), options.report);
+  const stop = async (): Promise<void> => {
+    announcer.stop();
+    await worker.stop();
+    await agent.close();
+  };
+  return { ended: worker.ended.finally(stop), stop };
+}
+
+export function announcementOf(identity: AgentIdentity, incarnation: string): Announcement {
+  return {
+    server: identity.server, incarnation,
+    ...(identity.zone === undefined ? {} : { zone: identity.zone }),
+    ...(identity.allowEndpoints === undefined || identity.allowEndpoints.length === 0 ? {} : { allowEndpoints: identity.allowEndpoints }),
+  };
+}
