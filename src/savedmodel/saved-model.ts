@@ -1,0 +1,150 @@
+// saved_model.pb: which meta graph a server would take, and its parts, without building objects for the graph.
+
+import { create, fromBinary } from '@bufbuild/protobuf';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import type { AssetFileDef, MetaGraphDef } from '../proto/gen/tensorflow/core/protobuf/meta_graph_pb';
+import { AssetFileDefSchema, CollectionDefSchema, MetaGraphDefSchema, MetaGraphDef_MetaInfoDefSchema } from '../proto/gen/tensorflow/core/protobuf/meta_graph_pb';
+import { invalid } from './finding';
+import { readRegular } from './regular-file';
+import { assertDecodes, eachField, lastField, text } from './wire';
+
+/** What `--saved_model_tags` is unless said otherwise. */
+export const SERVE_TAGS = ['serve'] as const;
+export const GRAPH_PATH = 'saved_model.pb';
+/** Protobuf refuses 2 GiB; the file is held in memory while it is looked at, and real graphs are a few megabytes (frozen ones some hundred). */
+export const MAX_GRAPH_FILE_BYTES = 512 * 2 ** 20;
+/** All of a meta graph but graph, collections and object graph is decoded into objects, some forty times the size of the smallest fields. */
+const MAX_REST_BYTES = 8 * 2 ** 20;
+const MAX_COLLECTION_BYTES = 2 ** 20;
+/** Collections the loader itself looks at; the others are Python's. */
+const COLLECTIONS_READ = ['saved_model_assets', 'saved_model_main_op', 'legacy_init_op'];
+
+export interface MetaGraph {
+  readonly tags: readonly string[];
+  /** The whole MetaGraphDef as stored. */
+  readonly bytes: Uint8Array;
+  /** Its GraphDef as stored. */
+  readonly graph: Uint8Array;
+  /** Signatures, saver, asset files, meta info: everything but graph, collections and object graph. */
+  readonly rest: MetaGraphDef;
+  /** From asset_file_def or, before TensorFlow 2, from the collection saved_model_assets. */
+  readonly assets: readonly AssetFileDef[];
+  /** The op that the loader runs after restoring, if any. */
+  readonly initOp: string | undefined;
+}
+
+/** The bytes of saved_model.pb; undefined where there is none. */
+export async function readGraphFile(dir: string): Promise<Uint8Array | undefined> {
+  return readRegular(dir, GRAPH_PATH, MAX_GRAPH_FILE_BYTES);
+}
+
+/** The meta graph whose tag set equals `tags`. Throws InvalidSavedModel: `decode` where the bytes are none, `tags` where there is not exactly one. */
+export function pickMetaGraph(file: Uint8Array, tags: readonly string[] = SERVE_TAGS): MetaGraph {
+  return decoding(() => {
+    const wanted = tagSet(tags);
+    const found: Uint8Array[] = [];
+    const others = new Set<string>();
+    const version = schemaVersion(file);
+    eachField(file, (no, bytes) => {
+      if (no !== 2) return;
+      const has = tagSet(tagsOf(bytes));
+      if (has === wanted) found.push(bytes);
+      else if (others.size < 20) others.add(`{ ${has.slice(0, 200)} }`);
+    });
+    if (found.length === 0) {
+      throw invalid('tags', GRAPH_PATH, `no meta graph has exactly the tags { ${wanted} }; found ${others.size === 0 ? 'no meta graph at all' : [...others].join(', ')}`);
+    }
+    if (found.length > 1) throw invalid('tags', GRAPH_PATH, `${found.length} meta graphs have the tags { ${wanted} }; want one`);
+    if (version !== 1n) throw invalid('decode', GRAPH_PATH, `want schema version 1, found ${version}`);
+    return splitMetaGraph(found[0]!);
+  });
+}
+
+/** Runs `read` over bytes of saved_model.pb: what the wire reader throws becomes InvalidSavedModel (`decode`). */
+export function decoding<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Error && error.constructor === Error || error instanceof RangeError) throw invalid('decode', GRAPH_PATH, `does not decode as a SavedModel: ${error.message}`);
+    throw error;
+  }
+}
+
+function schemaVersion(file: Uint8Array): bigint {
+  const reader = new BinaryReader(file);
+  let version = 0n;
+  while (reader.pos < reader.len) {
+    const [no, type] = reader.tag();
+    if (no === 1 && type === WireType.Varint) version = BigInt(reader.int64());
+    else reader.skip(type, no);
+  }
+  return version;
+}
+
+function tagsOf(metaGraph: Uint8Array): string[] {
+  const tags: string[] = [];
+  eachField(metaGraph, (no, info) => {
+    if (no === 1) eachField(info, (field, tag) => {
+      if (field === 4 && tags.length < 100) tags.push(text(tag));
+    });
+  });
+  return tags;
+}
+
+/** Sets compare without order and repetition, as the loader does. */
+function tagSet(tags: readonly string[]): string {
+  return [...new Set(tags)].sort().join(' ');
+}
+
+function splitMetaGraph(bytes: Uint8Array): MetaGraph {
+  const rest: Uint8Array[] = [];
+  const graphs: Uint8Array[] = [];
+  const collections = new Map<string, Uint8Array>();
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const [no, type] = reader.tag();
+    if (type !== WireType.LengthDelimited) {
+      reader.skip(type, no);
+      continue;
+    }
+    const value = reader.bytes();
+    if (no === 2) graphs.push(value);
+    else if (no === 4) {
+      const name = text(lastField(value, 1));
+      if (COLLECTIONS_READ.includes(name)) collections.set(name, lastField(value, 2) ?? new Uint8Array(0));
+    } else if (no !== 7) rest.push(bytes.subarray(start, reader.pos));
+  }
+  const restBytes = rest.reduce((sum, part) => sum + part.length, 0);
+  if (restBytes > MAX_REST_BYTES) throw invalid('limit', GRAPH_PATH, `signatures and meta info have ${restBytes} bytes, at most ${MAX_REST_BYTES} are read`);
+  const joined = Buffer.concat(rest);
+  assertDecodes(MetaGraphDefSchema, joined);
+  const decoded = fromBinary(MetaGraphDefSchema, joined, { readUnknownFields: false });
+  const tags = (decoded.metaInfoDef ?? create(MetaGraphDef_MetaInfoDefSchema)).tags;
+  // Written twice, a message field merges: protobuf's rule, and the same as reading both in turn.
+  const graph = graphs.length === 1 ? graphs[0]! : Buffer.concat(graphs);
+  return { tags, bytes, graph, rest: decoded, assets: assetsOf(decoded, collections), initOp: initOpOf(decoded, collections) };
+}
+
+function assetsOf(decoded: MetaGraphDef, collections: ReadonlyMap<string, Uint8Array>): readonly AssetFileDef[] {
+  if (decoded.assetFileDef.length > 0) return decoded.assetFileDef;
+  const collection = readCollection(collections, 'saved_model_assets');
+  return collection?.kind.case === 'anyList' ? collection.kind.value.value.map((any) => fromBinary(AssetFileDefSchema, any.value)) : [];
+}
+
+function initOpOf(decoded: MetaGraphDef, collections: ReadonlyMap<string, Uint8Array>): string | undefined {
+  const signature = decoded.signatureDef['__saved_model_init_op']?.outputs['__saved_model_init_op'];
+  if (signature?.encoding.case === 'name') return signature.encoding.value;
+  for (const name of ['saved_model_main_op', 'legacy_init_op']) {
+    const collection = readCollection(collections, name);
+    if (collection?.kind.case === 'nodeList' && collection.kind.value.value.length > 0) return collection.kind.value.value[0];
+  }
+  return undefined;
+}
+
+function readCollection(collections: ReadonlyMap<string, Uint8Array>, name: string) {
+  const bytes = collections.get(name);
+  if (bytes === undefined) return undefined;
+  if (bytes.length > MAX_COLLECTION_BYTES) throw invalid('limit', GRAPH_PATH, `collection ${name} has ${bytes.length} bytes, at most ${MAX_COLLECTION_BYTES} are read`);
+  return fromBinary(CollectionDefSchema, bytes);
+}
