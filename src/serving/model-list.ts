@@ -22,7 +22,7 @@ export function toModelServerConfig(list: readonly ListedModel[]): ModelServerCo
   });
 }
 
-/** The boot file. An empty list is `model_config_list {}`, never an empty file: a server started from an empty file ends in a deadlock (TF Serving reference §2). */
+/** The boot file. An empty list is `model_config_list: {}` (the colon is optional in this format), never an empty file: a server started from an empty file ends in a deadlock (TF Serving reference §2). */
 export function toBootText(list: readonly ListedModel[]): string {
   return toText(ModelServerConfigSchema, toModelServerConfig(list));
 }
