@@ -1,6 +1,6 @@
 // A gRPC server on a real socket that answers what a test tells it to: for answers no well-behaved server gives on request.
 
-import { create, fromBinary, toBinary, type DescMethodUnary, type DescService, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary, type DescMethodUnary, type DescService, type Message, type MessageInitShape } from '@bufbuild/protobuf';
 import { Server, ServerCredentials, status, type ServiceError, type UntypedHandleCall } from '@grpc/grpc-js';
 import type { GetModelStatusResponseSchema } from '../../src/proto/gen/tensorflow_serving/apis/get_model_status_pb';
 import type { GetModelMetadataResponseSchema } from '../../src/proto/gen/tensorflow_serving/apis/get_model_metadata_pb';
@@ -57,14 +57,14 @@ function serve(server: Server, service: DescService, handlers: Handlers): void {
   server.addService(
     Object.fromEntries(unary.map((method) => [method.name, {
       path: `/${service.typeName}/${method.name}`, requestStream: false, responseStream: false,
-      requestSerialize: (value: never) => Buffer.from(toBinary(method.input, value)), requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
-      responseSerialize: (value: never) => Buffer.from(toBinary(method.output, value)), responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
+      requestSerialize: (value: Message) => Buffer.from(toBinary(method.input, value)), requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
+      responseSerialize: (value: Message) => Buffer.from(toBinary(method.output, value)), responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
     }])),
     Object.fromEntries(unary.map((method) => [method.name, ((call: { request: unknown }, callback: (error: Partial<ServiceError> | null, value?: unknown) => void) => {
       void Promise.resolve(handlers[method.name]?.(call.request as never)).then((answer) => {
         if (answer instanceof ServingRefusal) callback({ code: status[answer.code], details: answer.details });
         else if (answer === undefined) callback({ code: status.UNIMPLEMENTED, details: 'not in the script' });
-        else callback(null, create(method.output, answer));
+        else callback(null, create(method.output, answer as Record<string, unknown>));
       });
     }) as UntypedHandleCall])),
   );
