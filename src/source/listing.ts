@@ -1,0 +1,155 @@
+// What is under a URI right now: every object, held against its manifest.json where there is one. Touches nothing.
+
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import type { _Object as ListedObject, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { fail } from '../domain/failures';
+import type { SegueError } from '../domain/failures';
+import type { ListedFile, ManifestFile, ResolvedSource, SourceRef } from '../domain/source';
+import { reasonNotFileSet } from './key-path';
+import { MANIFEST_NAME, MAX_FILES, MAX_MANIFEST_BYTES, digestOf, parseManifest, pinOf } from './manifest';
+import { readBody } from './object-body';
+import { withRetries } from './retry';
+import { openS3 } from './s3-client';
+import type { S3Handle, S3Options } from './s3-client';
+import { endpointOf } from './uri';
+import { orAbort, watched } from './watchdog';
+
+export interface SourceListing {
+  readonly resolved: ResolvedSource;
+  /** Sorted by the server, without manifest.json and without directory markers. */
+  readonly files: readonly ListedFile[];
+  /** Exactly the same paths and sizes as `files`, where the source has a manifest.json. */
+  readonly manifest?: readonly ManifestFile[];
+}
+
+export interface ListOptions extends S3Options {
+  readonly signal: AbortSignal;
+  /** An open client of this source; otherwise one is opened and closed again. */
+  readonly s3?: S3Handle;
+  readonly backoffMs?: number;
+  readonly idleTimeoutMs?: number;
+}
+
+/**
+ * Fails as SourceMissing (no bucket, or nothing under the prefix), SourceUnreachable (network, refusal, no credentials), IntegrityMismatch
+ * (manifest and listing differ, or the manifest is none), SourceChanged (the manifest was replaced meanwhile), and InvalidSavedModel where the
+ * keys can never be the files of a version: a name no disk shall see, twins, more than 10,000.
+ */
+export async function listSource(ref: SourceRef, options: ListOptions): Promise<SourceListing> {
+  const s3 = options.s3 ?? openS3(ref, options);
+  const close = (): void => void s3.close();
+  if (!options.s3) options.signal.addEventListener('abort', close, { once: true });
+  try {
+    const listed = await listAll(s3, options);
+    const files = listed.filter((file) => file.path !== MANIFEST_NAME);
+    const manifest = await readManifest(s3, listed, options);
+    if (manifest) agree(ref, manifest, files);
+    else if (files.length === 0) throw nothingThere(ref);
+    const bytes = files.reduce((sum, file) => sum + file.size, 0);
+    return {
+      resolved: { pin: pinOf(ref, listed), ...(manifest ? { digest: digestOf(manifest) } : {}), files: files.length, bytes },
+      files,
+      ...(manifest ? { manifest } : {}),
+    };
+  } finally {
+    options.signal.removeEventListener('abort', close);
+    if (!options.s3) await s3.close();
+  }
+}
+
+async function listAll(s3: S3Handle, options: ListOptions): Promise<readonly ListedFile[]> {
+  const listed: ListedFile[] = [];
+  for (let token: string | undefined, more = true; more; ) {
+    const page = await withRetries({ ref: s3.ref, verb: 'list' }, options, () => listPage(s3, token, options));
+    for (const object of page.Contents ?? []) {
+      const file = fileOf(s3, object, page.EncodingType === 'url');
+      if (file) listed.push(file);
+    }
+    if (listed.filter((file) => file.path !== MANIFEST_NAME).length > MAX_FILES) throw unusable(s3.ref, `more than ${MAX_FILES} objects`, { found: listed.length, want: MAX_FILES });
+    more = page.IsTruncated === true && page.NextContinuationToken !== undefined;
+    token = page.NextContinuationToken;
+  }
+  if (listed.length === 0) throw nothingThere(s3.ref);
+  const bad = reasonNotFileSet(listed.map((file) => file.path));
+  if (bad) throw unusable(s3.ref, `${JSON.stringify(bad.path)} cannot become a file: ${bad.why}`, { file: bad.path, found: bad.why });
+  return listed;
+}
+
+async function listPage(s3: S3Handle, token: string | undefined, options: ListOptions): Promise<ListObjectsV2CommandOutput> {
+  const { bucket, prefix } = s3.location;
+  // url: without it a key with a control character breaks the XML. Some servers ignore it, and then do not repeat it in the answer.
+  const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, EncodingType: 'url', ...(token === undefined ? {} : { ContinuationToken: token }) });
+  return watched(options, () => `a page of the listing`, (signal, watchdog) => {
+    watchdog.wait();
+    return orAbort(s3.client.send(command, { abortSignal: signal }), signal);
+  });
+}
+
+/** Nothing for a directory marker, which some tools leave as an empty object with a trailing slash. */
+function fileOf(s3: S3Handle, object: ListedObject, encoded: boolean): ListedFile | undefined {
+  const key = encoded ? decodeKey(object.Key ?? '') : (object.Key ?? '');
+  const size = object.Size ?? 0;
+  const { prefix } = s3.location;
+  if (!key.startsWith(prefix)) throw unusable(s3.ref, `the listing of ${prefix} names ${JSON.stringify(key)}`, { file: key });
+  const path = key.slice(prefix.length);
+  if (size === 0 && (path === '' || path.endsWith('/'))) return undefined;
+  return { path, key, size, ...(object.ETag === undefined ? {} : { etag: object.ETag }) };
+}
+
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '));
+  } catch {
+    return '\ufffd'; // Not UTF-8: refused by name like everything a listing cannot express.
+  }
+}
+
+async function readManifest(s3: S3Handle, listed: readonly ListedFile[], options: ListOptions): Promise<readonly ManifestFile[] | undefined> {
+  const file = listed.find(({ path }) => path === MANIFEST_NAME);
+  if (!file) return undefined;
+  if (file.size > MAX_MANIFEST_BYTES) {
+    throw fail('IntegrityMismatch', `${s3.ref.uri}: ${MANIFEST_NAME} has ${file.size} bytes, at most ${MAX_MANIFEST_BYTES} are read`, { file: file.path, want: MAX_MANIFEST_BYTES, found: file.size });
+  }
+  const text = await withRetries({ ref: s3.ref, verb: 'get', key: file.key }, options, async () => {
+    const chunks: Buffer[] = [];
+    await readBody(s3, file, options, { begin: () => undefined, chunk: (bytes) => void chunks.push(bytes) });
+    return Buffer.concat(chunks).toString('utf8');
+  });
+  return parseManifest(text, `s3://${s3.location.bucket}/${s3.location.prefix}`);
+}
+
+/** Both ways: what the manifest names is there with that size, and nothing else is there. */
+function agree(ref: SourceRef, manifest: readonly ManifestFile[], files: readonly ListedFile[]): void {
+  const sizes = new Map(files.map((file) => [file.path, file.size]));
+  const named = new Set(manifest.map((file) => file.path));
+  const missing = manifest.filter((file) => !sizes.has(file.path)).map((file) => file.path);
+  const extra = files.filter((file) => !named.has(file.path)).map((file) => file.path);
+  const resized = manifest.filter((file) => (sizes.get(file.path) ?? file.size) !== file.size);
+  const found = [
+    ...some('missing', missing),
+    ...some('not in the manifest', extra),
+    ...some('of another size', resized.map((file) => `${file.path} (want ${file.size}, found ${sizes.get(file.path)})`)),
+  ];
+  if (found.length === 0) return;
+  throw fail('IntegrityMismatch', `${ref.uri} at ${endpointOf(ref)} does not match its ${MANIFEST_NAME}: ${found.join('; ')}`, {
+    missing: missing.slice(0, SHOWN),
+    extra: extra.slice(0, SHOWN),
+    resized: resized.slice(0, SHOWN).map((file) => ({ file: file.path, want: file.size, found: sizes.get(file.path) })),
+  });
+}
+
+/** Enough to see the pattern; a failure travels through history, where 10,000 names have no place. */
+const SHOWN = 5;
+
+function some(what: string, names: readonly string[]): readonly string[] {
+  if (names.length === 0) return [];
+  return [`${what}: ${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? ` and ${names.length - SHOWN} more` : ''}`];
+}
+
+function nothingThere(ref: SourceRef): SegueError {
+  return fail('SourceMissing', `list ${ref.uri} at ${endpointOf(ref)}: want the files of a version, found none`, { uri: ref.uri, endpoint: endpointOf(ref) });
+}
+
+function unusable(ref: SourceRef, why: string, detail: Readonly<Record<string, unknown>>): SegueError {
+  return fail('InvalidSavedModel', `list ${ref.uri} at ${endpointOf(ref)}: ${why}`, { uri: ref.uri, endpoint: endpointOf(ref), ...detail });
+}

@@ -1,0 +1,39 @@
+// Try again: bounded, jittered, ended by the signal at once.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { troubleWith } from './trouble';
+import type { Doing } from './trouble';
+
+/** First wait at most; doubles with each try. Full jitter, so that agents that failed together do not return together. */
+export const BACKOFF_MS = 200;
+/** Longest wait: past this a source is down rather than busy, and the step's own retry is the better place to wait. */
+const MAX_BACKOFF_MS = 5_000;
+
+export interface RetryOptions {
+  readonly signal: AbortSignal;
+  readonly backoffMs?: number;
+}
+
+/** Runs until it succeeds, or trying again cannot help any more: then the failure as a row. When the signal aborts: its reason, whatever the error was. */
+export async function withRetries<T>(doing: Doing, { signal, backoffMs = BACKOFF_MS }: RetryOptions, run: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    try {
+      signal.throwIfAborted();
+      return await run();
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const trouble = troubleWith(error, doing);
+      if (!trouble) throw error;
+      if (tried >= trouble.tries) throw trouble.failure(tried);
+    }
+    await pause(Math.random() * Math.min(MAX_BACKOFF_MS, backoffMs * 2 ** (tried - 1)), signal);
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch {
+    throw signal.reason;
+  }
+}
