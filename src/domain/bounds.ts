@@ -7,6 +7,8 @@ import type { TransitionInput } from './transition-io';
 export const SCHEDULE_TO_START_SECONDS = 15;
 /** Agents send a heartbeat each half second; twenty missed ones mean the process is gone or hung. The fence makes a wrong guess harmless. */
 export const HEARTBEAT_TIMEOUT_SECONDS = 10;
+/** What may pass by itself (a bucket or server that does not answer, an agent that restarts) gets about half a minute of tries; then a person or the policy decides. */
+export const HOST_MAX_ATTEMPTS = 6;
 /** Listing 10,000 objects takes seconds; a bucket that needs longer than this is not reachable in any useful sense. */
 export const RESOLVE_SECONDS = 60;
 /** Stopping takes milliseconds; the rest is for a reload queued behind a blocked one, and for an agent that is just restarting. */

@@ -1,0 +1,38 @@
+// Every message a workflow of ours takes, by the name people type. Each verb takes exactly one JSON object, because Temporal's UI sends one payload.
+
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { ClaimRequest, FleetState, Settlement } from '../domain/fleet';
+import type { Announcement, Progress } from '../domain/host';
+import type { ServerName, Token } from '../domain/names';
+import type { Claim, ServerReport } from '../domain/rollout-state';
+import type { Status } from '../domain/status';
+
+/** What a verb that came as an update answers: it was taken, and for which generation it counts. */
+export interface Accepted {
+  readonly accepted: true;
+  readonly generation: Token;
+  readonly message: string;
+}
+
+// rollout: for people
+export const abortSignal = defineSignal<[unknown]>('abort');
+export const abortUpdate = defineUpdate<Accepted, [unknown]>('abort');
+export const updateSignal = defineSignal<[unknown]>('update');
+export const updateUpdate = defineUpdate<Accepted, [unknown]>('update');
+export const statusQuery = defineQuery<Status>('status');
+
+// rollout: from its fleet, its transitions and the agents
+export const supersedeSignal = defineSignal<[{ readonly by: string }]>('supersede');
+export const gateSignal = defineSignal<[ServerReport]>('gate');
+export const progressSignal = defineSignal<[Progress]>('progress');
+
+// transition: from its rollout
+export const releaseSignal = defineSignal<[]>('release');
+
+// fleet
+export const claimUpdate = defineUpdate<Claim, [ClaimRequest]>('claim');
+export const settleSignal = defineSignal<[Settlement]>('settle');
+export const announceSignal = defineSignal<[Announcement]>('announce');
+export const leaveSignal = defineSignal<[{ readonly server: ServerName }]>('leave');
+export const refreshSignal = defineSignal<[unknown]>('refresh');
+export const fleetStatusQuery = defineQuery<FleetState>('status');

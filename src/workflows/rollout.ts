@@ -1,0 +1,234 @@
+// One wish, from claim to verdict: plan, start what the plan says, wait until something happened, plan again. Every decision is in domain/rollout.ts.
+
+import {
+  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, isCancellation, setCurrentDetails, setHandler,
+  startChild, upsertSearchAttributes, workflowInfo, type ChildWorkflowHandle,
+} from '@temporalio/workflow';
+import { ABORT_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS } from '../domain/bounds';
+import { isFailureCode, unreachable, type Failure } from '../domain/failures';
+import { formatToken, type ServerName } from '../domain/names';
+import { planRollout, verdictOf, type Action, type Plan, type StartGoal } from '../domain/rollout';
+import * as happened from '../domain/rollout-state';
+import type { RolloutState, TransitionEnd } from '../domain/rollout-state';
+import { detailsOf, statusOf, type Status } from '../domain/status';
+import { transitionInput } from '../domain/transition-io';
+import { failureType, type Verdict } from '../domain/verdict';
+import { attributes } from './attributes';
+import { claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
+import { failureFrom, hostCalls } from './host-calls';
+import { abortSignal, abortUpdate, gateSignal, progressSignal, releaseSignal, statusQuery, supersedeSignal, updateSignal, updateUpdate, type Accepted } from './messages';
+import { transition } from './transition';
+
+export async function rollout(input: unknown): Promise<Verdict> {
+  const { workflowId, runId } = workflowInfo();
+  const self = { workflowId, runId };
+  let state: RolloutState | undefined;
+  let verdict: Verdict | undefined;
+  let plan: Plan = { phase: 'claiming', actions: [], waits: {} };
+  let changes = 0;
+  // Verbs may come before the request is parsed; they are kept for then.
+  let early: happened.Wish | undefined;
+  const children: Record<ServerName, { handle?: ChildWorkflowHandle<typeof transition>; scope: CancellationScope }> = {};
+  let resolveScope: CancellationScope | undefined;
+
+  const apply = (change: (current: RolloutState) => RolloutState): void => {
+    if (state !== undefined) state = change(state);
+    changes += 1;
+  };
+  const wish = (wanted: happened.Wish): void => {
+    if (state === undefined) early ??= wanted;
+    apply((current) => happened.wished(current, wanted));
+  };
+  const status = (): Status => (state === undefined ? { phase: verdict === undefined ? 'claiming' : 'done', generation: [0, 1], servers: {}, ...(verdict === undefined ? {} : { verdict }) } : statusOf(state, plan, verdict));
+  const accepted = (message: string): Accepted => ({ accepted: true, generation: status().generation, message });
+
+  // ---- verbs: each records what is wanted and returns ----
+  const abort = (payload: unknown): Accepted => {
+    if (verdict !== undefined) return accepted(`already done: ${verdict.outcome}`);
+    wish({ kind: 'abort', ...textOf(payload, 'reason'), ...textOf(payload, 'by') });
+    return accepted('stopping; the verdict will carry the proof');
+  };
+  const update = async (payload: unknown): Promise<Accepted> => {
+    await condition(() => state !== undefined || verdict !== undefined);
+    if (state === undefined || verdict !== undefined) throw ApplicationFailure.nonRetryable('this rollout is over; start a new one', 'InvalidInput');
+    const request = await parseUpdate(state.request, payload);
+    const refused = verdict === undefined ? happened.reasonNotUpdatable(state) : 'this rollout is over; start a new one';
+    if (refused !== undefined) throw ApplicationFailure.nonRetryable(refused, 'InvalidInput');
+    const generations = state.attempt;
+    apply((current) => happened.updated(current, request));
+    return accepted(state.attempt > generations ? 'older transitions are stopped first, then the new attempt begins' : 'counts for servers that have not begun');
+  };
+  setHandler(abortUpdate, abort, { description: 'Stop this rollout, prove it stopped, and go back: {"reason": "…"}' });
+  setHandler(abortSignal, (payload) => { abort(payload); }, { description: 'Stop this rollout, prove it stopped, and go back: {"reason": "…"}' });
+  setHandler(updateUpdate, update, { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
+  setHandler(updateSignal, async (payload) => {
+    try { await update(payload); } catch (error) { if (error instanceof CancelledFailure) throw error; apply((current) => happened.refused(current, messageOf(error))); }
+  }, { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
+  setHandler(supersedeSignal, ({ by }) => wish({ kind: 'supersede', by }), { description: 'From the fleet: a newer rollout holds this model' });
+  setHandler(gateSignal, (report) => apply((current) => happened.atGate(current, report, Date.now())));
+  setHandler(progressSignal, (progress) => apply((current) => happened.progressed(current, progress)));
+  setHandler(statusQuery, status, { description: 'Phase, generation, and where each server stands' });
+
+  CancellationScope.current().cancelRequested.catch(() => wish({ kind: 'cancel' }));
+  return CancellationScope.nonCancellable(async () => {
+    try {
+      state = happened.begin(await parseRequest(input));
+    } catch (error) {
+      throw failedWith(refusalOf(error));
+    }
+    if (early !== undefined) wish(early);
+    upsertSearchAttributes(attributes.request(state.request));
+    for (;;) {
+      plan = planRollout(state, Date.now());
+      show();
+      const last = plan.actions.find((action) => action.do === 'finish');
+      if (last !== undefined) return finish(last.verdict);
+      if (plan.actions.length > 0) {
+        for (const action of plan.actions) await perform(action);
+        continue;
+      }
+      const seen = changes;
+      const something = (): boolean => changes !== seen;
+      if (plan.wakeAtMs === undefined) await condition(something);
+      else await condition(something, Math.max(1, plan.wakeAtMs - Date.now()));
+    }
+  });
+
+  // ---- acting: each action marks its beginning in the state at once, and its end when it comes ----
+  async function perform(action: Action): Promise<void> {
+    switch (action.do) {
+      case 'claim': return claimFirst();
+      case 'fence': apply((current) => happened.fencing(current, action.server, Date.now())); void fence(action.server); return;
+      case 'resolve': apply((current) => happened.resolving(current, action.server)); void resolve(action.server); return;
+      case 'stopResolve': apply(happened.stoppingResolve); resolveScope?.cancel(); return;
+      case 'start': apply((current) => happened.started(current, action.server, action.goal.direction, action.attempt, Date.now())); void start(action.server, action.attempt, action.goal); return;
+      case 'release': apply((current) => happened.releasing(current, action.server)); void children[action.server]?.handle?.signal(releaseSignal).catch(() => undefined); return;
+      case 'stop': apply((current) => happened.stopping(current, action.server, Date.now())); children[action.server]?.scope.cancel(); return;
+      case 'finish': return;
+      default: unreachable(action);
+    }
+  }
+
+  async function claimFirst(): Promise<void> {
+    const { fleet, model, version, source } = known().request;
+    try {
+      const claim = await claimModel({ fleet, model, version, ...self, ...(source.endpoint === undefined ? {} : { endpoint: source.endpoint }) });
+      apply((current) => happened.claimed(current, claim, Date.now()));
+    } catch (error) {
+      throw failedWith(refusalOf(error));
+    }
+  }
+
+  async function fence(server: ServerName): Promise<void> {
+    const { request } = known();
+    const token = happened.tokenOf(known(), 0);
+    try {
+      const { proof, view } = await hostCalls({ fleet: request.fleet, server }, `fence ${request.model} below ${formatToken(token)}`, ABORT_SECONDS)
+        .abortAttempt({ fleet: request.fleet, server, model: request.model, token, retain: [] });
+      apply((current) => happened.fenced(current, server, { proof, aspired: view.aspired, ...(view.promoted === undefined ? {} : { serving: view.promoted }) }));
+    } catch (error) {
+      const failure = failureFrom(error, 'beginAttempt', server);
+      apply((current) => (failure === 'notSeen' ? happened.fenced(current, server, 'notSeen') : happened.failed(happened.fenced(current, server, 'notSeen'), failure, server, Date.now())));
+    }
+  }
+
+  async function resolve(server: ServerName): Promise<void> {
+    const { request, attempt } = known();
+    resolveScope = new CancellationScope();
+    try {
+      const answer = await resolveScope.run(() => hostCalls({ fleet: request.fleet, server }, `resolve ${request.source.uri}`, RESOLVE_SECONDS)
+        .resolveSource({ fleet: request.fleet, server, model: request.model, version: request.version, source: request.source }));
+      apply((current) => happened.resolved(current, attempt, server, answer, Date.now()));
+    } catch (error) {
+      apply((current) => happened.resolved(current, attempt, server, failureFrom(error, 'downloadVersion', server), Date.now()));
+    }
+  }
+
+  async function start(server: ServerName, attempt: number, goal: StartGoal): Promise<void> {
+    const current = known();
+    const { fleet, model, reason, requestedBy, ciUrl } = current.request;
+    const reportTo = (current.claim?.servers.length ?? 0) <= MAX_SERVERS_TOLD_STEP_BY_STEP ? self : undefined;
+    const token = happened.tokenOf(current, attempt);
+    const scope = new CancellationScope();
+    const child: (typeof children)[ServerName] = { scope };
+    children[server] = child;
+    try {
+      const { end, report } = await scope.run(async () => {
+        child.handle = await startChild(transition, {
+          workflowId: `${workflowId}/${server}/${formatToken(token)}`,
+          args: [transitionInput(current, server, attempt, goal, reportTo)],
+          parentClosePolicy: 'REQUEST_CANCEL',
+          typedSearchAttributes: attributes.child(current.request),
+          staticSummary: `${server}: ${model} → ${goal.version ?? 'nothing'}${goal.direction === 'back' ? ' (going back)' : ''}`.slice(0, 200),
+          staticDetails: [`fleet ${fleet}, token ${formatToken(token)}`, requestedBy && `requested by ${requestedBy}`, reason, ciUrl].filter(Boolean).join('\n\n'),
+        });
+        return child.handle.result();
+      });
+      apply((now) => happened.ended(now, server, end, report, Date.now()));
+    } catch (error) {
+      apply((now) => happened.ended(now, server, endOf(error, server), undefined, Date.now()));
+    }
+  }
+
+  async function finish(last: Verdict): Promise<Verdict> {
+    const { request, claim, digest } = known();
+    verdict = last;
+    show();
+    if (claim !== undefined) {
+      // The fleet hears it as soon as it can; a fleet that never does fences the hosts before their next use.
+      await settleClaim({ fleet: request.fleet, model: request.model, version: request.version, ...self, epoch: claim.epoch, outcome: last.outcome, ...(digest === undefined ? {} : { digest }) }).catch(() => undefined);
+    }
+    await condition(allHandlersFinished);
+    if (last.outcome === 'served' || last.outcome === 'alreadyServed') return last;
+    if (last.outcome === 'cancelled') throw new CancelledFailure(last.message, [last]);
+    throw failedWith(last);
+  }
+
+  function show(): void {
+    if (state === undefined) return;
+    const now = status();
+    setCurrentDetails(detailsOf(state, now));
+    attributes.show(now);
+  }
+
+  function known(): RolloutState {
+    if (state === undefined) throw new Error('the request is parsed first');
+    return state;
+  }
+
+  function refusalOf(error: unknown): Verdict {
+    const failure = failureFrom(error, 'beginAttempt', 'control' as ServerName);
+    const said: Failure = failure === 'notSeen' ? { code: 'Bug', message: messageOf(error) } : failure;
+    verdict = state === undefined
+      ? { outcome: 'rejected', code: said.code, message: said.message, servers: {}, notSeen: [] }
+      : { ...verdictOf(state, 'rejected', said), message: said.message };
+    show();
+    return verdict;
+  }
+}
+
+function failedWith(verdict: Verdict): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: failureType(verdict), message: verdict.message, nonRetryable: true, details: [verdict],
+    ...(verdict.code === undefined || failureType(verdict) === verdict.code ? {} : { cause: ApplicationFailure.nonRetryable(verdict.message, verdict.code) }),
+  });
+}
+
+/** A transition that did not end by its own word: terminated by hand, or a bug in it. */
+function endOf(error: unknown, server: ServerName): TransitionEnd {
+  if (isCancellation(error)) return { kind: 'stopped' };
+  const cause = error instanceof Error && error.cause instanceof ApplicationFailure ? error.cause : undefined;
+  const code = cause?.type !== undefined && cause.type !== null && isFailureCode(cause.type) ? cause.type : 'Bug';
+  return { kind: 'failed', failure: { code, message: `the transition of ${server} ended unexpectedly: ${messageOf(cause ?? error)}` } };
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
+
+/** An abort is never refused for its payload: what is text is kept, anything else is not needed. */
+function textOf<K extends 'reason' | 'by'>(payload: unknown, key: K): { [P in K]?: string } {
+  const value = typeof payload === 'object' && payload !== null ? (payload as Record<string, unknown>)[key] : undefined;
+  return (typeof value === 'string' ? { [key]: value.slice(0, 500) } : {}) as { [P in K]?: string };
+}

@@ -1,0 +1,147 @@
+// One server's way from what it serves to what it shall serve: observe, ask nextStep, run that step, look again.
+
+import { CancellationScope, condition, getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
+import { ABORT_SECONDS, BEGIN_SECONDS, stepSeconds } from '../domain/bounds';
+import { unreachable } from '../domain/failures';
+import type { Attempt, Probed, Step } from '../domain/host';
+import type { Version } from '../domain/names';
+import type { ServerReport, TransitionEnd } from '../domain/rollout-state';
+import { nextStep, type Goal } from '../domain/transition';
+import type { TransitionInput, TransitionResult } from '../domain/transition-io';
+import type { ModelView, Proof } from '../domain/view';
+import { failureFrom, hostCalls } from './host-calls';
+import { gateSignal, releaseSignal } from './messages';
+
+export async function transition(input: TransitionInput): Promise<TransitionResult> {
+  let released = !input.bake;
+  setHandler(releaseSignal, () => { released = true; }, { description: 'The bake is over: drain and unload the version before' });
+
+  let view: ModelView | undefined;
+  let before = input.before;
+  let probed: Probed | undefined;
+  let proof: Proof | undefined;
+  let listed = false;
+  const steps: Step[] = [];
+
+  const what = (version: Version | undefined): string => (version === undefined ? input.model : `${input.model}/${version}`);
+  const attempt = (): Attempt => ({
+    fleet: input.fleet, server: input.server, model: input.model, token: input.token, retain: before?.version === undefined ? [] : [before.version],
+    ...(input.version === undefined ? {} : { version: input.version }),
+    ...(input.source === undefined ? {} : { source: input.source }),
+    ...(input.pin === undefined ? {} : { pin: input.pin }),
+    ...(input.digest === undefined ? {} : { digest: input.digest }),
+    ...(input.reportTo === undefined ? {} : { reportTo: input.reportTo }),
+  });
+  const goal = (): Goal => ({
+    mode: input.mode,
+    ...(input.version === undefined ? {} : { version: input.version }),
+    ...(input.pin === undefined ? {} : { pin: input.pin }),
+    ...(input.digest === undefined ? {} : { digest: input.digest }),
+    ...(released || before?.version === undefined || before.version === input.version ? {} : { keep: before.version }),
+  });
+  const report = (): ServerReport | undefined => view && {
+    server: input.server, token: input.token, aspired: view.aspired, listed,
+    ...(before?.version === undefined ? {} : { before: before.version }),
+    ...(view.promoted === undefined ? {} : { serving: view.promoted }),
+    ...(input.version !== undefined && view.staged[input.version] !== undefined ? { digest: view.staged[input.version]?.digest } : {}),
+    ...(probed === undefined ? {} : { probed }),
+    ...(proof === undefined ? {} : { proof }),
+  } as ServerReport;
+
+  let at: Step | 'beginAttempt' = 'beginAttempt';
+  const work = async (): Promise<TransitionEnd> => {
+    view = await hostCalls(input, `begin ${what(input.version)} at ${input.token.join('.')}`, BEGIN_SECONDS).beginAttempt(attempt());
+    before ??= view.promoted === undefined ? {} : { version: view.promoted };
+    let told = false;
+    for (;;) {
+      const next = nextStep(goal(), view);
+      switch (next.kind) {
+        case 'done': return { kind: 'served', steps };
+        case 'waiting':
+          if (!told) await tellParent(report());
+          told = true;
+          await condition(() => released);
+          break;
+        case 'step':
+          at = next.step;
+          steps.push(next.step);
+          listed ||= changesList(next.step);
+          view = await run(next.step, next.version);
+          break;
+        default: unreachable(next);
+      }
+    }
+  };
+  const run = async (step: Step, version: Version): Promise<ModelView> => {
+    const host = hostCalls(input, `${WORDS[step]} ${what(version)}`, stepSeconds(step, input));
+    switch (step) {
+      case 'downloadVersion': case 'verifyVersion': case 'stageVersion': case 'reloadConfig': return host[step](attempt());
+      case 'awaitAvailable': {
+        const { probed: asked, ...seen } = await host.awaitAvailable({ attempt: attempt(), version, loadDeadlineSeconds: input.loadDeadlineSeconds, ...(input.probe === undefined ? {} : { probe: input.probe }) });
+        probed = asked;
+        return seen;
+      }
+      case 'drainVersion': return host.drainVersion({ attempt: attempt(), version, drainSeconds: input.drainSeconds });
+      case 'unloadVersion': return host.unloadVersion({ attempt: attempt(), version, unloadDeadlineSeconds: input.unloadDeadlineSeconds });
+      default: return unreachable(step);
+    }
+  };
+  /** Closes the token on the host and takes its proof. False: its agent did not answer. */
+  const abort = async (): Promise<boolean> => {
+    try {
+      const stop = await hostCalls(input, `abort ${what(input.version)} at ${input.token.join('.')}`, ABORT_SECONDS).abortAttempt(attempt());
+      proof = stop.proof;
+      view = stop.view;
+      return true;
+    } catch (error) {
+      if (failureFrom(error, 'beginAttempt', input.server) === 'notSeen') return false;
+      throw error;
+    }
+  };
+
+  // The root scope learns of a cancellation; everything below runs on regardless and decides by that intent, never by the type of an error (DESIGN §5).
+  let stop = false;
+  CancellationScope.current().cancelRequested.catch(() => { stop = true; });
+  return CancellationScope.nonCancellable(async () => {
+    const scope = new CancellationScope();
+    let settled = false;
+    const outcome = scope.run(work)
+      .catch((error: unknown): TransitionEnd => {
+        const failure = failureFrom(error, at, input.server);
+        return failure === 'notSeen' ? { kind: 'notSeen' } : { kind: 'failed', failure };
+      })
+      .finally(() => { settled = true; });
+    await condition(() => settled || stop);
+    if (!settled) {
+      scope.cancel();
+      // Both at once: the heartbeat carries the cancellation within a second, the host's own abort within milliseconds. Then both are awaited.
+      const [seen] = await Promise.all([abort(), outcome]);
+      return close({ kind: seen ? 'stopped' : 'notSeen' });
+    }
+    const end = await outcome;
+    // Nothing of a failed attempt may act later, and its candidate leaves the list: {A} from {A,B} is clean.
+    if (end.kind === 'failed' && end.failure.code !== 'StaleAttempt') await abort();
+    return close(end);
+  });
+
+  function close(end: TransitionEnd): TransitionResult {
+    const last = report();
+    return last === undefined ? { end } : { end, report: last };
+  }
+}
+
+async function tellParent(report: ServerReport | undefined): Promise<void> {
+  const parent = workflowInfo().parent;
+  if (parent === undefined || report === undefined) return;
+  await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(gateSignal, report);
+}
+
+function changesList(step: Step): boolean {
+  return step === 'reloadConfig' || step === 'drainVersion' || step === 'unloadVersion';
+}
+
+const WORDS: Readonly<Record<Step, string>> = {
+  downloadVersion: 'download', verifyVersion: 'verify', stageVersion: 'stage', reloadConfig: 'reload config with',
+  awaitAvailable: 'await AVAILABLE of', drainVersion: 'drain', unloadVersion: 'unload',
+};
+
