@@ -9,9 +9,10 @@ import { invalid } from './finding';
 import type { Finding } from './finding';
 import { attrOf, eachNode, inputOf, nodeOf } from './graph';
 import type { GraphNode } from './graph';
+import type { Pace } from './pace';
 import { GRAPH_PATH, decoding, pickMetaGraph } from './saved-model';
 import type { MetaGraph } from './saved-model';
-import { eachField, lastField, text } from './wire';
+import { fieldsNumbered, lastField, text } from './wire';
 
 export interface GraphFacts {
   readonly findings: readonly Finding[];
@@ -32,11 +33,11 @@ const MAX_RESTORES = 100_000;
 const MAX_RESTORED_KEYS = 1_000_000;
 
 /** Throws InvalidSavedModel where there is no graph to look at (`decode`, `tags`, `limit`); says everything else as findings. */
-export function checkGraph(file: Uint8Array, tags: readonly string[]): GraphFacts {
-  const metaGraph = pickMetaGraph(file, tags);
-  return decoding(() => {
+export async function checkGraph(file: Uint8Array, tags: readonly string[], pace: Pace): Promise<GraphFacts> {
+  const metaGraph = await pickMetaGraph(file, tags, pace);
+  return decoding(async () => {
     const named = namedNodes(metaGraph);
-    const nodes = scanNodes(metaGraph, new Set(named.map(({ node }) => node)));
+    const nodes = await scanNodes(metaGraph, new Set(named.map(({ node }) => node)), pace);
     const findings: Finding[] = [
       ...signatureDtypes(metaGraph),
       ...named.filter(({ node }) => !nodes.present.has(node)).map(({ check, node, by }): Finding => ({ check, path: GRAPH_PATH, message: `${by} names node ${JSON.stringify(node)}, and the graph has none of that name` })),
@@ -99,13 +100,13 @@ interface Scan {
 }
 
 /** One pass for what is wanted, a second one for the constants that name the restored tensors. */
-function scanNodes({ graph, rest }: MetaGraph, wanted: ReadonlySet<string>): Scan {
+async function scanNodes({ graph, rest }: MetaGraph, wanted: ReadonlySet<string>, pace: Pace): Promise<Scan> {
   const present = new Set<string>();
   const namesOfRestored = new Set<string>();
   let variableOp: string | undefined;
   let restoreFunction: string | undefined;
   const saver = rest.saverDef;
-  eachNode(graph, (node) => {
+  await eachNode(graph, pace, (node) => {
     if (node.scope === undefined && wanted.has(node.name)) present.add(node.name);
     if (VARIABLE_OPS.has(node.op)) variableOp ??= `${node.name}: ${node.op}`;
     if (saver === undefined) return;
@@ -116,7 +117,7 @@ function scanNodes({ graph, rest }: MetaGraph, wanted: ReadonlySet<string>): Sca
   });
   const restoredKeys: string[] = [];
   if (namesOfRestored.size > 0) {
-    eachNode(graph, (node) => {
+    await eachNode(graph, pace, (node) => {
       if (node.op === 'Const' && namesOfRestored.has(placeOf(node.scope, node.name))) collectStrings(node, restoredKeys);
     });
   }
@@ -137,9 +138,7 @@ function collectStrings(node: GraphNode, into: string[]): void {
   const value = attrOf(node, 'value');
   const tensor = value === undefined ? undefined : lastField(value, AttrValueSchema.field.tensor.number);
   if (tensor === undefined) return;
-  eachField(tensor, (no, string) => {
-    if (no !== TensorProtoSchema.field.stringVal.number) return;
-    if (into.length >= MAX_RESTORED_KEYS) throw invalid('limit', GRAPH_PATH, `more than ${MAX_RESTORED_KEYS} restored tensors`);
-    into.push(bundleKey(string));
-  });
+  for (const key of fieldsNumbered(tensor, TensorProtoSchema.field.stringVal.number)) {
+    if (into.push(bundleKey(key)) > MAX_RESTORED_KEYS) throw invalid('limit', GRAPH_PATH, `more than ${MAX_RESTORED_KEYS} restored tensors`);
+  }
 }

@@ -8,6 +8,7 @@ import { findingOf } from './finding';
 import type { Finding } from './finding';
 import { checkGraph } from './check-graph';
 import type { GraphFacts } from './check-graph';
+import { Pace } from './pace';
 import { readRegular } from './regular-file';
 import { GRAPH_PATH, SERVE_TAGS, readGraphFile } from './saved-model';
 import { checkShard } from './shard';
@@ -22,7 +23,7 @@ export type SavedModelReport =
 export interface CheckOptions {
   /** The tag set the server asks for; `serve` alone unless given. */
   readonly tags?: readonly string[];
-  /** Stops the check between two megabytes; the promise then rejects with the signal's reason. */
+  /** Stops the check within about a megabyte of work; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -62,7 +63,7 @@ async function graphFacts(dir: string, options: CheckOptions, found: Findings): 
   }
   let facts: GraphFacts | undefined;
   await found.gather(async () => {
-    facts = checkGraph(file, options.tags ?? SERVE_TAGS);
+    facts = await checkGraph(file, options.tags ?? SERVE_TAGS, new Pace(options.signal));
     found.add(...facts.findings);
     found.warn(...facts.warnings);
   });

@@ -1,10 +1,13 @@
 // The nodes of a GraphDef and its function library, one at a time, as stored.
 
-import { FunctionDefSchema } from '../proto/gen/tensorflow/core/framework/function_pb';
+import { FunctionDefLibrarySchema, FunctionDefSchema } from '../proto/gen/tensorflow/core/framework/function_pb';
+import { GraphDefSchema } from '../proto/gen/tensorflow/core/framework/graph_pb';
 import { NodeDefSchema } from '../proto/gen/tensorflow/core/framework/node_def_pb';
+import { OpDefSchema } from '../proto/gen/tensorflow/core/framework/op_def_pb';
 import { invalid } from './finding';
+import type { Pace } from './pace';
 import { GRAPH_PATH } from './saved-model';
-import { assertDecodes, eachField, lastField, text } from './wire';
+import { eachField, fieldsNumbered, lastField, text } from './wire';
 
 /** One node: of the graph itself, or of the function `scope` names. */
 export interface GraphNode {
@@ -17,24 +20,27 @@ export interface GraphNode {
 
 /** The largest graphs known have some hundred thousand nodes, function bodies included. */
 const MAX_NODES = 5_000_000;
+const { field: OF_GRAPH } = GraphDefSchema;
+const { field: OF_NODE } = NodeDefSchema;
+const { field: OF_FUNCTION } = FunctionDefSchema;
 
-/** Calls `visit` for each node, graph first. Throws a plain Error where a node does not decode (see `decoding`), InvalidSavedModel (`limit`) beyond the cap. */
-export function eachNode(graph: Uint8Array, visit: (node: GraphNode) => void): void {
+/** Calls `visit` for each node, those of the graph first, as the pace allows. Throws WireError (see `decoding`), and InvalidSavedModel (`limit`) beyond the cap. */
+export async function eachNode(graph: Uint8Array, pace: Pace, visit: (node: GraphNode) => void): Promise<void> {
+  const bodies: { readonly scope: string | undefined; readonly bytes: Uint8Array; readonly nodeField: number }[] = [{ scope: undefined, bytes: graph, nodeField: OF_GRAPH.node.number }];
+  for (const library of fieldsNumbered(graph, OF_GRAPH.library.number)) {
+    for (const fn of fieldsNumbered(library, FunctionDefLibrarySchema.field.function.number)) {
+      bodies.push({ scope: nameOfFunction(fn), bytes: fn, nodeField: OF_FUNCTION.nodeDef.number });
+    }
+  }
   let nodes = 0;
-  const node = (scope: string | undefined, bytes: Uint8Array) => {
-    if (++nodes > MAX_NODES) throw invalid('limit', GRAPH_PATH, `more than ${MAX_NODES} nodes`);
-    visit({ scope, name: text(lastField(bytes, 1)), op: text(lastField(bytes, 2)), bytes });
-  };
-  eachField(graph, (no, value) => {
-    if (no !== 1) return;
-    assertDecodes(NodeDefSchema, value);
-    node(undefined, value);
-  });
-  eachField(graph, (no, library) => {
-    if (no === 2) eachField(library, (field, fn) => {
-      if (field === 1) eachFunctionNode(fn, node);
-    });
-  });
+  for (const { scope, bytes, nodeField } of bodies) {
+    for (const node of fieldsNumbered(bytes, nodeField)) {
+      if (++nodes > MAX_NODES) throw invalid('limit', GRAPH_PATH, `more than ${MAX_NODES} nodes`);
+      visit({ scope, name: text(lastField(node, OF_NODE.name.number)), op: text(lastField(node, OF_NODE.op.number)), bytes: node });
+      const rest = pace.after(node.length);
+      if (rest !== undefined) await rest;
+    }
+  }
 }
 
 /** The `index`th input of a node, undefined where it has fewer. */
@@ -42,7 +48,7 @@ export function inputOf(node: GraphNode, index: number): string | undefined {
   let at = 0;
   let found: string | undefined;
   eachField(node.bytes, (no, value) => {
-    if (no === 3 && at++ === index) found = text(value);
+    if (no === OF_NODE.input.number && at++ === index) found = text(value);
   });
   return found;
 }
@@ -51,7 +57,7 @@ export function inputOf(node: GraphNode, index: number): string | undefined {
 export function attrOf(node: GraphNode, name: string): Uint8Array | undefined {
   let found: Uint8Array | undefined;
   eachField(node.bytes, (no, entry) => {
-    if (no === 5 && text(lastField(entry, 1)) === name) found = lastField(entry, 2);
+    if (no === OF_NODE.attr.number && text(lastField(entry, 1)) === name) found = lastField(entry, 2);
   });
   return found;
 }
@@ -63,11 +69,7 @@ export function nodeOf(input: string): string {
   return colon < 0 ? name : name.slice(0, colon);
 }
 
-function eachFunctionNode(fn: Uint8Array, node: (scope: string, bytes: Uint8Array) => void): void {
-  assertDecodes(FunctionDefSchema, fn);
-  const signature = lastField(fn, 1);
-  const scope = signature === undefined ? '' : text(lastField(signature, 1));
-  eachField(fn, (no, value) => {
-    if (no === 3) node(scope, value);
-  });
+function nameOfFunction(fn: Uint8Array): string {
+  const signature = lastField(fn, OF_FUNCTION.signature.number);
+  return signature === undefined ? '' : text(lastField(signature, OpDefSchema.field.name.number));
 }

@@ -1,12 +1,13 @@
 // saved_model.pb: which meta graph a server would take, and its parts, without building objects for the graph.
 
-import { create, fromBinary } from '@bufbuild/protobuf';
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { create } from '@bufbuild/protobuf';
 import type { AssetFileDef, MetaGraphDef } from '../proto/gen/tensorflow/core/protobuf/meta_graph_pb';
 import { AssetFileDefSchema, CollectionDefSchema, MetaGraphDefSchema, MetaGraphDef_MetaInfoDefSchema } from '../proto/gen/tensorflow/core/protobuf/meta_graph_pb';
+import { SavedModelSchema } from '../proto/gen/tensorflow/core/protobuf/saved_model_pb';
 import { invalid } from './finding';
+import { Pace } from './pace';
 import { readRegular } from './regular-file';
-import { assertDecodes, eachField, lastField, text } from './wire';
+import { WireError, assertDecodes, decodeMessage, eachField, fieldsNumbered, lastField, lastVarint, text } from './wire';
 
 /** What `--saved_model_tags` is unless said otherwise. */
 export const SERVE_TAGS = ['serve'] as const;
@@ -16,6 +17,8 @@ export const MAX_GRAPH_FILE_BYTES = 512 * 2 ** 20;
 /** All of a meta graph but graph, collections and object graph is decoded into objects, some forty times the size of the smallest fields. */
 const MAX_REST_BYTES = 8 * 2 ** 20;
 const MAX_COLLECTION_BYTES = 2 ** 20;
+/** One, or two, in practice. */
+const MAX_TAGS = 100;
 /** Collections the loader itself looks at; the others are Python's. */
 const COLLECTIONS_READ = ['saved_model_assets', 'saved_model_main_op', 'legacy_init_op'];
 
@@ -39,55 +42,44 @@ export async function readGraphFile(dir: string): Promise<Uint8Array | undefined
 }
 
 /** The meta graph whose tag set equals `tags`. Throws InvalidSavedModel: `decode` where the bytes are none, `tags` where there is not exactly one. */
-export function pickMetaGraph(file: Uint8Array, tags: readonly string[] = SERVE_TAGS): MetaGraph {
-  return decoding(() => {
+export async function pickMetaGraph(file: Uint8Array, tags: readonly string[] = SERVE_TAGS, pace = new Pace()): Promise<MetaGraph> {
+  return decoding(async () => {
+    await assertDecodes(SavedModelSchema, file, pace);
     const wanted = tagSet(tags);
     const found: Uint8Array[] = [];
     const others = new Set<string>();
-    const version = schemaVersion(file);
-    eachField(file, (no, bytes) => {
-      if (no !== 2) return;
-      const has = tagSet(tagsOf(bytes));
-      if (has === wanted) found.push(bytes);
+    for (const metaGraph of fieldsNumbered(file, SavedModelSchema.field.metaGraphs.number)) {
+      const has = tagSet(tagsOf(metaGraph));
+      if (has === wanted) found.push(metaGraph);
       else if (others.size < 20) others.add(`{ ${has.slice(0, 200)} }`);
-    });
+    }
     if (found.length === 0) {
       throw invalid('tags', GRAPH_PATH, `no meta graph has exactly the tags { ${wanted} }; found ${others.size === 0 ? 'no meta graph at all' : [...others].join(', ')}`);
     }
     if (found.length > 1) throw invalid('tags', GRAPH_PATH, `${found.length} meta graphs have the tags { ${wanted} }; want one`);
-    if (version !== 1n) throw invalid('decode', GRAPH_PATH, `want schema version 1, found ${version}`);
+    const version = lastVarint(file, SavedModelSchema.field.savedModelSchemaVersion.number);
+    if (version !== 1) throw invalid('decode', GRAPH_PATH, `want schema version 1, found ${version}`);
     return splitMetaGraph(found[0]!);
   });
 }
 
-/** Runs `read` over bytes of saved_model.pb: what the wire reader throws becomes InvalidSavedModel (`decode`). */
-export function decoding<T>(read: () => T): T {
+/** Runs `read` over bytes of saved_model.pb: what says they are no message becomes InvalidSavedModel (`decode`). */
+export async function decoding<T>(read: () => Promise<T>): Promise<T> {
   try {
-    return read();
+    return await read();
   } catch (error) {
-    if (error instanceof Error && error.constructor === Error || error instanceof RangeError) throw invalid('decode', GRAPH_PATH, `does not decode as a SavedModel: ${error.message}`);
+    if (error instanceof WireError) throw invalid('decode', GRAPH_PATH, `does not decode as a SavedModel: ${error.message}`);
     throw error;
   }
 }
 
-function schemaVersion(file: Uint8Array): bigint {
-  const reader = new BinaryReader(file);
-  let version = 0n;
-  while (reader.pos < reader.len) {
-    const [no, type] = reader.tag();
-    if (no === 1 && type === WireType.Varint) version = BigInt(reader.int64());
-    else reader.skip(type, no);
-  }
-  return version;
-}
-
 function tagsOf(metaGraph: Uint8Array): string[] {
   const tags: string[] = [];
-  eachField(metaGraph, (no, info) => {
-    if (no === 1) eachField(info, (field, tag) => {
-      if (field === 4 && tags.length < 100) tags.push(text(tag));
-    });
-  });
+  for (const info of fieldsNumbered(metaGraph, MetaGraphDefSchema.field.metaInfoDef.number)) {
+    for (const tag of fieldsNumbered(info, MetaGraphDef_MetaInfoDefSchema.field.tags.number)) {
+      if (tags.push(text(tag)) > MAX_TAGS) throw invalid('limit', GRAPH_PATH, `a meta graph has more than ${MAX_TAGS} tags`);
+    }
+  }
   return tags;
 }
 
@@ -97,29 +89,21 @@ function tagSet(tags: readonly string[]): string {
 }
 
 function splitMetaGraph(bytes: Uint8Array): MetaGraph {
+  const { field } = MetaGraphDefSchema;
   const rest: Uint8Array[] = [];
   const graphs: Uint8Array[] = [];
   const collections = new Map<string, Uint8Array>();
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const start = reader.pos;
-    const [no, type] = reader.tag();
-    if (type !== WireType.LengthDelimited) {
-      reader.skip(type, no);
-      continue;
-    }
-    const value = reader.bytes();
-    if (no === 2) graphs.push(value);
-    else if (no === 4) {
+  eachField(bytes, (no, value, from) => {
+    if (no === field.graphDef.number) graphs.push(value);
+    else if (no === field.collectionDef.number) {
       const name = text(lastField(value, 1));
       if (COLLECTIONS_READ.includes(name)) collections.set(name, lastField(value, 2) ?? new Uint8Array(0));
-    } else if (no !== 7) rest.push(bytes.subarray(start, reader.pos));
-  }
+    } else if (no !== field.objectGraphDef.number) rest.push(bytes.subarray(from, value.byteOffset + value.byteLength - bytes.byteOffset));
+  });
   const restBytes = rest.reduce((sum, part) => sum + part.length, 0);
   if (restBytes > MAX_REST_BYTES) throw invalid('limit', GRAPH_PATH, `signatures and meta info have ${restBytes} bytes, at most ${MAX_REST_BYTES} are read`);
   const joined = Buffer.concat(rest);
-  assertDecodes(MetaGraphDefSchema, joined);
-  const decoded = fromBinary(MetaGraphDefSchema, joined, { readUnknownFields: false });
+  const decoded = decodeMessage(MetaGraphDefSchema, joined);
   const tags = (decoded.metaInfoDef ?? create(MetaGraphDef_MetaInfoDefSchema)).tags;
   // Written twice, a message field merges: protobuf's rule, and the same as reading both in turn.
   const graph = graphs.length === 1 ? graphs[0]! : Buffer.concat(graphs);
@@ -129,7 +113,7 @@ function splitMetaGraph(bytes: Uint8Array): MetaGraph {
 function assetsOf(decoded: MetaGraphDef, collections: ReadonlyMap<string, Uint8Array>): readonly AssetFileDef[] {
   if (decoded.assetFileDef.length > 0) return decoded.assetFileDef;
   const collection = readCollection(collections, 'saved_model_assets');
-  return collection?.kind.case === 'anyList' ? collection.kind.value.value.map((any) => fromBinary(AssetFileDefSchema, any.value)) : [];
+  return collection?.kind.case === 'anyList' ? collection.kind.value.value.map((any) => decodeMessage(AssetFileDefSchema, any.value)) : [];
 }
 
 function initOpOf(decoded: MetaGraphDef, collections: ReadonlyMap<string, Uint8Array>): string | undefined {
@@ -146,5 +130,5 @@ function readCollection(collections: ReadonlyMap<string, Uint8Array>, name: stri
   const bytes = collections.get(name);
   if (bytes === undefined) return undefined;
   if (bytes.length > MAX_COLLECTION_BYTES) throw invalid('limit', GRAPH_PATH, `collection ${name} has ${bytes.length} bytes, at most ${MAX_COLLECTION_BYTES} are read`);
-  return fromBinary(CollectionDefSchema, bytes);
+  return decodeMessage(CollectionDefSchema, bytes);
 }

@@ -2,6 +2,8 @@
 
 import { crc32c, unmaskCrc } from './crc32c';
 
+const CHECKSUM_BYTES = 4;
+
 /** Feed it the stored bytes in any pieces; then `end` gives the checksum to compare, or why the layout is none. */
 export class StringsCheck {
   private crc = 0;
@@ -21,14 +23,14 @@ export class StringsCheck {
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length && this.lengthsLeft > 0 && this.why === undefined) this.pushLength(bytes[at++]!);
-    while (at < bytes.length && this.lengthsLeft === 0 && this.checksum.length < 4 && this.why === undefined) this.pushChecksum(bytes[at++]!);
+    while (at < bytes.length && this.lengthsLeft === 0 && this.checksum.length < CHECKSUM_BYTES && this.why === undefined) this.pushChecksum(bytes[at++]!);
     this.stored += bytes.length - at;
     if (at < bytes.length && this.why === undefined) this.crc = crc32c(bytes.subarray(at), this.crc);
   }
 
   end(): { readonly crc: number } | { readonly why: string } {
     if (this.why !== undefined) return { why: this.why };
-    if (this.lengthsLeft > 0 || this.checksum.length < 4) return { why: `the string lengths do not end within ${this.size} bytes` };
+    if (this.lengthsLeft > 0 || this.checksum.length < CHECKSUM_BYTES) return { why: `the string lengths do not end within ${this.size} bytes` };
     if (this.stored !== this.dataBytes) return { why: `the lengths say ${this.dataBytes} bytes of strings, there are ${this.stored}` };
     return { crc: this.crc };
   }
@@ -48,7 +50,7 @@ export class StringsCheck {
   }
 
   private pushChecksum(byte: number): void {
-    if (this.checksum.push(byte) < 4) return;
+    if (this.checksum.push(byte) < CHECKSUM_BYTES) return;
     const raw = Uint8Array.from(this.checksum);
     const want = unmaskCrc(new DataView(raw.buffer).getUint32(0, true));
     if (want !== this.crc) this.why = `the string lengths want CRC-32C 0x${want.toString(16)}, found 0x${this.crc.toString(16)}`;
@@ -64,4 +66,19 @@ export function lengthAsSummed(length: number): Uint8Array {
   if (wide) view.setBigUint64(0, BigInt(length), true);
   else view.setUint32(0, length, true);
   return bytes;
+}
+
+/** The strings of a tensor that passed its check. */
+export function splitStrings(bytes: Uint8Array, elements: number): Uint8Array[] {
+  let at = 0;
+  const lengths = Array.from({ length: elements }, () => {
+    let length = 0;
+    for (let shift = 0; ; shift++) {
+      const byte = bytes[at++]!;
+      length += (byte & 127) * 2 ** (7 * shift);
+      if (byte < 128) return length;
+    }
+  });
+  at += CHECKSUM_BYTES;
+  return lengths.map((length) => bytes.subarray(at, (at += length)));
 }

@@ -1,82 +1,175 @@
-// Protobuf's wire format walked in place: a graph of a gigabyte is looked at without building a gigabyte of objects.
+// Protobuf's wire format walked in place: a graph of half a gigabyte is looked at without building objects for it.
 
 import { isUtf8 } from 'node:buffer';
-import { ScalarType } from '@bufbuild/protobuf';
-import type { DescField, DescMessage } from '@bufbuild/protobuf';
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { ScalarType, fromBinary } from '@bufbuild/protobuf';
+import type { DescField, DescMessage, MessageShape } from '@bufbuild/protobuf';
+import type { Pace } from './pace';
 
-/** Protobuf's own limit on nesting; TensorFlow's parser has the same. */
-const MAX_DEPTH = 100;
+/** Bytes that are no message, as a parser would refuse them. Whoever knows which file they are of turns it into InvalidSavedModel. */
+export class WireError extends Error {
+  override readonly name = 'WireError';
+}
 
-/** Calls `visit` for each length-delimited field (message, string, bytes) of one message, in order. Throws a plain Error where the bytes are no message. */
-export function eachField(bytes: Uint8Array, visit: (no: number, value: Uint8Array) => void): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [no, type] = reader.tag();
-    if (type === WireType.LengthDelimited) visit(no, reader.bytes());
-    else reader.skip(type, no);
+/** Calls `visit` for each length-delimited field (message, string, bytes) of one message, in order; `from` is where its tag begins. */
+export function eachField(bytes: Uint8Array, visit: (no: number, value: Uint8Array, from: number) => void): void {
+  const walk = new Walk(bytes);
+  while (walk.at < bytes.length) {
+    const from = walk.at;
+    if (walk.next()) visit(walk.no, bytes.subarray(walk.start, walk.at), from);
+  }
+}
+
+/** The values of one repeated length-delimited field, one after the other. */
+export function* fieldsNumbered(bytes: Uint8Array, wanted: number): Generator<Uint8Array> {
+  const walk = new Walk(bytes);
+  while (walk.at < bytes.length) {
+    if (walk.next() && walk.no === wanted) yield bytes.subarray(walk.start, walk.at);
   }
 }
 
 /** The last value of a field that holds text or a message, as protobuf reads it; undefined where it is not set. */
 export function lastField(bytes: Uint8Array, wanted: number): Uint8Array | undefined {
+  const walk = new Walk(bytes);
   let found: Uint8Array | undefined;
-  eachField(bytes, (no, value) => {
-    if (no === wanted) found = value;
-  });
+  while (walk.at < bytes.length) {
+    if (walk.next() && walk.no === wanted) found = bytes.subarray(walk.start, walk.at);
+  }
   return found;
+}
+
+/** The last value of a varint field; zero where it is not set. */
+export function lastVarint(bytes: Uint8Array, wanted: number): number {
+  const walk = new Walk(bytes);
+  let found = 0;
+  while (walk.at < bytes.length) {
+    walk.next();
+    if (walk.no === wanted && walk.type === VARINT) found = walk.value;
+  }
+  return found;
+}
+
+/** A whole message as an object. WireError where it is none. */
+export function decodeMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  try {
+    return fromBinary(schema, bytes, { readUnknownFields: false });
+  } catch (error) {
+    throw new WireError(`${schema.typeName}: ${(error as Error).message}`);
+  }
 }
 
 export function text(bytes: Uint8Array | undefined): string {
   return bytes === undefined ? '' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
-/** Throws a plain Error where a parser that knows the schema would refuse the bytes: lengths, tags, nesting, text that is not UTF-8. Allocates next to nothing. */
-export function assertDecodes(schema: DescMessage, bytes: Uint8Array, depth = 1): void {
-  if (depth > MAX_DEPTH) throw new Error(`nested deeper than ${MAX_DEPTH} messages`);
-  const fields = fieldsOf(schema);
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [no, type] = reader.tag();
-    if (type !== WireType.LengthDelimited) {
-      reader.skip(type, no);
+/** Throws WireError where a parser that knows the schema would refuse the bytes: lengths, tags, nesting, text that is not UTF-8. Holds nothing but a stack of 100. */
+export async function assertDecodes(schema: DescMessage, bytes: Uint8Array, pace: Pace): Promise<void> {
+  const walk = new Walk(bytes);
+  const ends = [bytes.length];
+  const tables = [tableOf(schema)];
+  let reported = 0;
+  while (ends.length > 0) {
+    const end = ends[ends.length - 1]!;
+    if (walk.at === end) {
+      ends.pop();
+      tables.pop();
       continue;
     }
-    const value = reader.bytes();
-    const inside = fields.get(no);
-    if (inside === undefined) continue;
-    if (inside === 'text') {
-      if (!isUtf8(value)) throw new Error(`${schema.typeName} has text in field ${no} that is not UTF-8`);
-    } else if ('map' in inside) assertMapEntry(inside.map, value, depth + 1);
-    else assertDecodes(inside, value, depth + 1);
+    const delimited = walk.next();
+    if (walk.at > end) throw new WireError(`a field at byte ${walk.start} ends beyond its message`);
+    const inside = delimited ? tables[tables.length - 1]![walk.no] : undefined;
+    if (inside === TEXT) assertUtf8(bytes, walk.start, walk.at);
+    else if (inside !== undefined) {
+      if (ends.length >= MAX_DEPTH) throw new WireError(`messages are nested deeper than ${MAX_DEPTH}`);
+      ends.push(walk.at);
+      tables.push(inside);
+      walk.at = walk.start;
+    }
+    if (walk.at - reported >= REPORT_BYTES) {
+      const rest = pace.after(walk.at - reported);
+      reported = walk.at;
+      if (rest !== undefined) await rest;
+    }
   }
 }
 
-function assertMapEntry(valueSchema: DescMessage | 'text' | undefined, entry: Uint8Array, depth: number): void {
-  eachField(entry, (no, value) => {
-    if (no === 1 || valueSchema === 'text') {
-      if (!isUtf8(value)) throw new Error('a map has text that is not UTF-8');
-    } else if (no === 2 && valueSchema !== undefined) assertDecodes(valueSchema, value, depth + 1);
-  });
-}
+/** Protobuf's own limit on nesting; TensorFlow's parser has the same. */
+const MAX_DEPTH = 100;
+const REPORT_BYTES = 2 ** 16;
+const VARINT = 0;
 
-type Inside = 'text' | DescMessage | { readonly map: DescMessage | 'text' | undefined };
-const known = new WeakMap<DescMessage, ReadonlyMap<number, Inside>>();
+/** Steps over one field after the other. */
+class Walk {
+  at = 0;
+  /** Of the field just read. */
+  no = 0;
+  type = 0;
+  start = 0;
+  /** Of a varint field; beyond 2^53 only nearly. */
+  value = 0;
+  constructor(private readonly bytes: Uint8Array) {}
 
-function fieldsOf(schema: DescMessage): ReadonlyMap<number, Inside> {
-  let fields = known.get(schema);
-  if (fields === undefined) {
-    fields = new Map(schema.fields.flatMap((field) => {
-      const inside = insideOf(field);
-      return inside === undefined ? [] : [[field.number, inside] as const];
-    }));
-    known.set(schema, fields);
+  /** True where the field is length-delimited: its value is from `start` to `at`. */
+  next(): boolean {
+    const tag = this.varint();
+    this.type = tag & 7;
+    this.no = Math.floor(tag / 8);
+    if (this.no === 0 || this.no > 0x1fffffff) throw new WireError(`a field at byte ${this.at} has the number ${this.no}`);
+    switch (this.type) {
+      case VARINT: this.value = this.varint(); return false;
+      case 1: this.skip(8); return false;
+      case 2: this.skip(this.varint()); return true;
+      case 5: this.skip(4); return false;
+      // Groups: nothing TensorFlow writes has any.
+      default: throw new WireError(`a field at byte ${this.at} has the wire type ${this.type}`);
+    }
   }
-  return fields;
+
+  private skip(count: number): void {
+    this.start = this.at;
+    this.at += count;
+    if (this.at > this.bytes.length) throw new WireError(`a field at byte ${this.start} wants ${count} bytes, ${this.bytes.length - this.start} are left`);
+  }
+
+  private varint(): number {
+    const bytes = this.bytes;
+    let byte = bytes[this.at++];
+    if (byte !== undefined && byte < 128) return byte;
+    let value = 0;
+    for (let scale = 1, count = 0; count < 10; count++, scale *= 128) {
+      if (byte === undefined) throw new WireError('the bytes end within a number');
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+      byte = bytes[this.at++];
+    }
+    throw new WireError(`a number at byte ${this.at} has more than 10 bytes`);
+  }
 }
 
-function insideOf(field: DescField): Inside | undefined {
-  if (field.message !== undefined && field.fieldKind !== 'map') return field.message;
-  if (field.fieldKind === 'map') return { map: field.mapKind === 'message' ? field.message : field.scalar === ScalarType.STRING ? 'text' : undefined };
-  return field.scalar === ScalarType.STRING ? 'text' : undefined;
+const TEXT = 'text';
+/** By field number: what is known to be in a length-delimited field. */
+type Table = (Table | typeof TEXT | undefined)[];
+const known = new WeakMap<DescMessage, Table>();
+
+function tableOf(schema: DescMessage): Table {
+  let table = known.get(schema);
+  if (table === undefined) {
+    table = [];
+    known.set(schema, table);
+    for (const field of schema.fields) table[field.number] = insideOf(field);
+  }
+  return table;
+}
+
+function insideOf(field: DescField): Table | typeof TEXT | undefined {
+  const plain = field.message !== undefined ? tableOf(field.message) : field.scalar === ScalarType.STRING ? TEXT : undefined;
+  return field.fieldKind === 'map' ? [undefined, field.mapKey === ScalarType.STRING ? TEXT : undefined, plain] : plain;
+}
+
+function assertUtf8(bytes: Uint8Array, start: number, end: number): void {
+  for (let at = start; at < end; at++) {
+    // Names are ASCII nearly always, and short.
+    if (bytes[at]! < 128) continue;
+    if (isUtf8(bytes.subarray(at, end))) return;
+    throw new WireError(`text at byte ${start} is not UTF-8`);
+  }
 }
