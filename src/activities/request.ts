@@ -96,7 +96,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 export function parseRequest(input: unknown): RolloutRequest {
   const size = Buffer.byteLength(JSON.stringify(input) ?? '');
   if (size > MAX_INPUT_BYTES) throw fail('InvalidInput', `the request has ${size} bytes; at most ${MAX_INPUT_BYTES} are accepted`, { path: '' });
-  const parsed = request.safeParse(input);
+  const parsed = request.safeParse(input, { reportInput: true });
   if (!parsed.success) throw invalid(parsed.error, input, 'the rollout request');
   const { strategy: wanted = {}, probe: asked, reason, requestedBy, ciUrl, ...value } = parsed.data;
   return {
@@ -110,7 +110,7 @@ export function parseRequest(input: unknown): RolloutRequest {
 
 /** The request as an update leaves it: keys given replace, keys not given stay; `endpoint: null` and `probe: null` take away. */
 export function parseUpdate(current: RolloutRequest, input: unknown): RolloutRequest {
-  const parsed = update.safeParse(input);
+  const parsed = update.safeParse(input, { reportInput: true });
   if (!parsed.success) throw invalid(parsed.error, input, 'the update');
   if (Object.keys(parsed.data).length === 0) throw fail('InvalidInput', `the update changes nothing: give at least one of ${Object.keys(update.shape).join(', ')}`, { path: '' });
   const { source: from, strategy: how, probe: asked, ...rest } = parsed.data;

@@ -1,0 +1,232 @@
+import type { Digest, FleetName, ModelName, Pin, ServerName, Version } from '../../src/domain/names';
+import type { RolloutRequest } from '../../src/domain/request';
+import { planRollout, waveSize, type Action, type Plan } from '../../src/domain/rollout';
+import * as happened from '../../src/domain/rollout-state';
+import type { RolloutState, ServerReport } from '../../src/domain/rollout-state';
+
+const v = (n: number): Version => String(n) as Version;
+const s = (name: string): ServerName => name as ServerName;
+const proof = { token: [100, 1] as const, sockets: 0, writers: 0, partial: 'none' as const, aspired: false, readFrom: 'kernel' as const, stoppedMs: 5, atMs: 1 };
+const pinned = { pin: 'pin:1' as Pin, digest: 'sha256:b' as Digest, files: 3, bytes: 100 };
+
+function request(more: Partial<RolloutRequest['strategy']> = {}, top: Partial<RolloutRequest> = {}): RolloutRequest {
+  return {
+    fleet: 'demo' as FleetName, model: 'half' as ModelName, version: v(2), source: { uri: 's3://models/half/2/', region: 'us-east-1', credentials: 'env' },
+    strategy: { waves: [{ percent: 100 }], maxUnavailable: 1, mode: 'availability', bakeSeconds: 0, drainSeconds: 0, loadDeadlineSeconds: 60, unloadDeadlineSeconds: 60, ...more },
+    onFailure: 'rollback', holdSeconds: 3600, ...top,
+  };
+}
+
+/** A story told in facts; each `then` is a reducer, the plan is asked at its end. */
+class Story {
+  constructor(readonly state: RolloutState) {}
+  static claimed(names: string[], more: Parameters<typeof request>[0] = {}, top: Partial<RolloutRequest> = {}, unsettled = false): Story {
+    return new Story(happened.claimed(happened.begin(request(more, top)), { epoch: 100, servers: names.map(s), unsettled }, 0));
+  }
+  then(change: (state: RolloutState) => RolloutState): Story { return new Story(change(this.state)); }
+  resolved(): Story { return this.then((state) => happened.resolved(happened.resolving(state, s('a')), state.attempt, s('a'), pinned, 0)); }
+  started(...names: string[]): Story { return names.reduce((story, name) => story.then((state) => happened.started(state, s(name), 'forward', state.attempt, 0)), this as Story); }
+  gate(name: string, atMs = 0): Story { return this.then((state) => happened.atGate(state, report(state, name, { serving: v(2), aspired: [v(1), v(2)], listed: true }), atMs)); }
+  served(name: string): Story { return this.then((state) => happened.ended(state, s(name), { kind: 'served', steps: ['downloadVersion'] }, report(state, name, { serving: v(2), aspired: [v(2)], listed: true }), 0)); }
+  failed(name: string, code: 'LoadFailed' | 'InvalidSavedModel' | 'StaleAttempt' | 'DrainTimeout', listed: boolean): Story {
+    return this.then((state) => happened.ended(state, s(name), { kind: 'failed', failure: { code, message: 'why' } }, report(state, name, { serving: v(1), aspired: [v(1)], listed }), 1000));
+  }
+  stopped(name: string, aspired: number[] = [1], listed = false, serving = 1): Story {
+    return this.then((state) => happened.ended(state, s(name), { kind: 'stopped' }, report(state, name, { serving: v(serving), aspired: aspired.map(v), listed, proof }), 0));
+  }
+  stopping(name: string): Story { return this.then((state) => happened.stopping(state, s(name), 0)); }
+  notSeen(name: string): Story { return this.then((state) => happened.ended(state, s(name), { kind: 'notSeen' }, undefined, 0)); }
+  abort(): Story { return this.then((state) => happened.wished(state, { kind: 'abort', reason: 'enough' })); }
+  plan(nowMs = 0): Plan { return planRollout(this.state, nowMs); }
+}
+
+function report(state: RolloutState, name: string, more: Partial<ServerReport>): ServerReport {
+  return { server: s(name), token: happened.tokenOf(state, state.servers[s(name)]?.attempt ?? 0), before: v(1), aspired: [], listed: false, digest: 'sha256:b' as Digest, ...more };
+}
+const said = (plan: Plan): string[] => plan.actions.map((action) => (action.do === 'finish' ? `finish ${action.verdict.outcome}${action.verdict.code === undefined ? '' : ` ${action.verdict.code}`}` : 'server' in action ? `${action.do} ${action.server}` : action.do));
+const verdict = (plan: Plan): Extract<Action, { do: 'finish' }>['verdict'] => {
+  const last = plan.actions.find((action) => action.do === 'finish');
+  if (last === undefined) throw new Error(`no verdict in ${JSON.stringify(plan)}`);
+  return last.verdict;
+};
+
+describe('beginning', () => {
+  test('a rollout first claims its model', () => expect(said(planRollout(happened.begin(request()), 0))).toEqual(['claim']));
+  test('an abort before the claim touches nobody', () => expect(said(planRollout(happened.wished(happened.begin(request()), { kind: 'abort' }), 0))).toEqual(['finish aborted']));
+  test('what an earlier rollout left unsettled is fenced on every server at once', () => expect(said(Story.claimed(['b', 'a'], {}, {}, true).plan())).toEqual(['fence a', 'fence b']));
+  test('nothing is resolved before the last fence answered', () => {
+    const story = Story.claimed(['a', 'b'], {}, {}, true).then((state) => happened.fencing(happened.fencing(state, s('a'), 0), s('b'), 0)).then((state) => happened.fenced(state, s('a'), { proof, aspired: [] }));
+    expect(said(story.plan())).toEqual([]);
+    expect(story.plan().waits[s('a')]).toEqual({ on: 'fence' });
+  });
+  test('a server that did not answer its fence is not asked for the listing', () => {
+    const story = Story.claimed(['a', 'b', 'c'], {}, {}, true).then((state) => ['a', 'b', 'c'].reduce((now, name) => happened.fenced(now, s(name), name === 'a' ? 'notSeen' : { proof, aspired: [] }), state));
+    expect(said(story.plan())).toEqual(['resolve b']);
+  });
+  test('one agent lists the bucket', () => expect(said(Story.claimed(['a', 'b']).plan())).toEqual(['resolve a']));
+  test('a listing that failed ends the rollout with its code, nothing touched', () => {
+    const story = Story.claimed(['a']).then((state) => happened.resolved(happened.resolving(state, s('a')), 1, s('a'), { code: 'SourceMissing', message: 'nothing there' }, 0));
+    expect(said(story.plan())).toEqual(['finish failed SourceMissing']);
+  });
+  test('an endpoint the agent refuses is a rejection', () => {
+    const story = Story.claimed(['a']).then((state) => happened.resolved(happened.resolving(state, s('a')), 1, s('a'), { code: 'EndpointNotAllowed', message: 'no' }, 0));
+    expect(said(story.plan())).toEqual(['finish rejected EndpointNotAllowed']);
+  });
+});
+
+describe('waves', () => {
+  test('maxUnavailable servers move at once, the others say behind whom they wait', () => {
+    const plan = Story.claimed(['a', 'b', 'c']).resolved().plan();
+    expect(said(plan)).toEqual(['start a']);
+    expect(plan.waits[s('b')]).toEqual({ on: 'turn', behind: ['a'] });
+  });
+  test('a second one begins when the first is served', () => expect(said(Story.claimed(['a', 'b', 'c']).resolved().started('a').served('a').plan())).toEqual(['start b']));
+  test('two may move when two may be unavailable', () => expect(said(Story.claimed(['a', 'b', 'c'], { maxUnavailable: 2 }).resolved().plan())).toEqual(['start a', 'start b']));
+  test('a later wave waits for the earlier one', () => {
+    const plan = Story.claimed(['a', 'b', 'c'], { waves: [{ count: 1 }, { percent: 100 }], maxUnavailable: 3 }).resolved().started('a').plan();
+    expect(said(plan)).toEqual([]);
+    expect(plan.waits[s('b')]).toEqual({ on: 'wave', wave: 1 });
+  });
+  test('a wave is cumulative: the second holds the first', () => expect(said(Story.claimed(['a', 'b', 'c'], { waves: [{ count: 1 }, { percent: 100 }], maxUnavailable: 3 }).resolved().started('a').served('a').plan())).toEqual(['start b', 'start c']));
+  test.each([[{ percent: 1 }, 3, 1], [{ percent: 34 }, 3, 2], [{ percent: 100 }, 3, 3], [{ count: 7 }, 3, 3], [{ count: 2 }, 3, 2]])('%j of %d servers is %d', (wave, servers, size) => expect(waveSize(wave, servers)).toBe(size));
+  test('every server served is the end', () => expect(verdict(Story.claimed(['a']).resolved().started('a').served('a').plan())).toMatchObject({ outcome: 'served', servers: { a: { end: 'served', version: '2' } }, notSeen: [] }));
+  test('nothing done on any server is "already served"', () => {
+    const story = Story.claimed(['a']).resolved().started('a').then((state) => happened.ended(state, s('a'), { kind: 'served', steps: [] }, report(state, 'a', { serving: v(2), aspired: [v(2)] }), 0));
+    expect(verdict(story.plan()).outcome).toBe('alreadyServed');
+  });
+});
+
+describe('baking', () => {
+  const baking = (): Story => Story.claimed(['a', 'b'], { bakeSeconds: 5, maxUnavailable: 2 }).resolved().started('a', 'b').gate('a', 1000).gate('b', 3000);
+  test('servers are asked to keep the version before', () => expect(Story.claimed(['a'], { bakeSeconds: 5 }).resolved().plan().actions[0]).toMatchObject({ do: 'start', goal: { bake: true } }));
+  test('without a bake nothing is kept', () => expect(Story.claimed(['a']).resolved().plan().actions[0]).toMatchObject({ do: 'start', goal: { bake: false } }));
+  test('a server at its gate waits for its peers', () => {
+    const plan = Story.claimed(['a', 'b'], { bakeSeconds: 5 }).resolved().started('a').gate('a').plan();
+    expect(said(plan)).toEqual(['start b']);
+    expect(plan.waits[s('a')]).toEqual({ on: 'peers', servers: ['b'] });
+  });
+  test('the bake counts from the last one at the gate', () => {
+    expect(baking().plan(7999)).toMatchObject({ phase: 'baking', actions: [], wakeAtMs: 8000, waits: { a: { on: 'bake', untilMs: 8000 } } });
+    expect(said(baking().plan(8000))).toEqual(['release a', 'release b']);
+  });
+  test('a released server is not released twice', () => expect(said(baking().then((state) => happened.releasing(happened.releasing(state, s('a')), s('b'))).plan(9000))).toEqual([]));
+});
+
+describe('not seen', () => {
+  test('one silent agent is a fact in the verdict, not a failure', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a').notSeen('a').started('b').served('b');
+    expect(verdict(story.plan())).toMatchObject({ outcome: 'served', notSeen: ['a'], servers: { a: { end: 'notSeen' } } });
+  });
+  test('more silent agents than may be unavailable end it', () => expect(said(Story.claimed(['a', 'b', 'c']).resolved().started('a').notSeen('a').started('b').notSeen('b').plan())).toEqual(['finish failed ServerUnreachable']));
+  test('a fleet of which nobody answers is a failure', () => expect(said(Story.claimed(['a']).resolved().started('a').notSeen('a').plan())).toEqual(['finish failed ServerUnreachable']));
+  test('in resource mode a silent agent may be the unavailable one: nobody else goes', () => expect(said(Story.claimed(['a', 'b', 'c'], { mode: 'resource' }).resolved().started('a').notSeen('a').plan())).toEqual(['finish failed ServerUnreachable']));
+});
+
+describe('failing', () => {
+  test('before any list changed it ends failed with its code, the others stopped first', () => {
+    const story = Story.claimed(['a', 'b'], { maxUnavailable: 2 }).resolved().started('a', 'b').failed('a', 'InvalidSavedModel', false);
+    expect(said(story.plan())).toEqual(['stop b']);
+    expect(said(story.stopping('b').plan())).toEqual([]);
+    expect(said(story.stopping('b').stopped('b').plan())).toEqual(['finish failed InvalidSavedModel']);
+  });
+  test('a version that did not load rolls back; nobody holds it, so there is nothing to do', () => expect(said(Story.claimed(['a']).resolved().started('a').failed('a', 'LoadFailed', true).plan())).toEqual(['finish rolledBack LoadFailed']));
+  test('servers already on the new version go back, with a greater attempt, to what they served', () => {
+    const plan = Story.claimed(['a', 'b']).resolved().started('a').served('a').started('b').failed('b', 'LoadFailed', true).plan();
+    expect(plan.phase).toBe('rollingBack');
+    expect(plan.actions).toEqual([{ do: 'start', server: 'a', attempt: 2, goal: { direction: 'back', bake: false, version: '1' } }]);
+  });
+  test('the rollback ends when they are back', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a').served('a').started('b').failed('b', 'LoadFailed', true)
+      .then((state) => happened.started(state, s('a'), 'back', 2, 0))
+      .then((state) => happened.ended(state, s('a'), { kind: 'served', steps: ['reloadConfig'] }, { ...report(state, 'a', { serving: v(1), aspired: [v(1)], listed: true }), token: [100, 2] }, 0));
+    expect(verdict(story.plan())).toMatchObject({ outcome: 'rolledBack', code: 'LoadFailed', servers: { a: { end: 'wentBack', version: '1' }, b: { end: 'failed' } } });
+  });
+  test('a server that never said what it served before is left as it is', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a')
+      .then((state) => happened.progressed(state, { server: s('a'), token: [100, 1], step: 'awaitAvailable', sinceMs: 0, version: v(2) }))
+      .notSeen('a').started('b').failed('b', 'LoadFailed', true);
+    expect(said(story.plan())).toEqual(['finish rolledBack LoadFailed']);
+  });
+  test('going back from a first version serves nothing again', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a')
+      .then((state) => { const { before: _none, ...first } = report(state, 'a', { serving: v(2), aspired: [v(2)], listed: true }); return happened.ended(state, s('a'), { kind: 'served', steps: ['reloadConfig'] }, first, 0); })
+      .started('b').failed('b', 'LoadFailed', true);
+    expect(story.plan().actions).toEqual([{ do: 'start', server: 'a', attempt: 2, goal: { direction: 'back', bake: false } }]);
+  });
+  test('on hold it waits for a person, and then fails with the first code', () => {
+    const story = Story.claimed(['a'], {}, { onFailure: 'hold', holdSeconds: 10 }).resolved().started('a').failed('a', 'LoadFailed', true);
+    expect(story.plan(2000)).toMatchObject({ phase: 'holding', actions: [], wakeAtMs: 11_000, waits: { a: { on: 'operator', failure: 'LoadFailed', untilMs: 11_000 } } });
+    expect(said(story.plan(11_000))).toEqual(['finish failed LoadFailed']);
+  });
+  test('a stale attempt is a supersession that was not told yet', () => expect(said(Story.claimed(['a']).resolved().started('a').failed('a', 'StaleAttempt', true).plan())).toEqual(['finish superseded StaleAttempt']));
+  test('other content under a number that is served is refused', () => {
+    const story = Story.claimed(['a', 'b'], { maxUnavailable: 2 }).resolved().started('a', 'b').served('a')
+      .then((state) => happened.ended(state, s('b'), { kind: 'served', steps: [] }, report(state, 'b', { digest: 'sha256:other' as Digest }), 0));
+    expect(story.state.failure).toMatchObject({ code: 'VersionReused', server: 'b' });
+  });
+});
+
+describe('aborting', () => {
+  test('everything in flight is stopped before anything else', () => {
+    const story = Story.claimed(['a', 'b'], { maxUnavailable: 2 }).resolved().started('a', 'b').abort();
+    expect(said(story.plan())).toEqual(['stop a', 'stop b']);
+    expect(story.plan().waits[s('a')]).toEqual({ on: 'stop', servers: ['a', 'b'] });
+  });
+  test('a listing under way is stopped', () => expect(said(Story.claimed(['a']).then((state) => happened.resolving(state, s('a'))).abort().plan())).toEqual(['stopResolve']));
+  test('stopped before it was listed: aborted, with the proof', () => expect(verdict(Story.claimed(['a']).resolved().started('a').abort().stopping('a').stopped('a').plan())).toMatchObject({ outcome: 'aborted', message: 'aborted: enough', servers: { a: { end: 'stopped', version: '1', proof: { sockets: 0 } } } }));
+  test('how a stopped transition closed does not matter', () => expect(said(Story.claimed(['a']).resolved().started('a').abort().stopping('a').failed('a', 'DrainTimeout', false).plan())).toEqual(['finish aborted']));
+  test('during a bake the old version is served again', () => {
+    const story = Story.claimed(['a'], { bakeSeconds: 60 }).resolved().started('a').gate('a').abort().stopping('a').stopped('a', [1, 2], true, 2);
+    expect(story.plan().actions).toEqual([{ do: 'start', server: 'a', attempt: 2, goal: { direction: 'back', bake: false, version: '1' } }]);
+  });
+  test('twice is once', () => expect(Story.claimed(['a']).abort().abort().state).toEqual(Story.claimed(['a']).abort().state));
+  test('a child cancelled by hand is the wish to abort', () => expect(Story.claimed(['a']).resolved().started('a').stopped('a').state.wish.kind).toBe('abort'));
+});
+
+describe('superseded', () => {
+  test('stops everything, goes back nowhere', () => {
+    const story = Story.claimed(['a', 'b'], { maxUnavailable: 2 }).resolved().started('a', 'b').served('a').then((state) => happened.wished(state, { kind: 'supersede', by: 'rollout/x' }));
+    expect(said(story.plan())).toEqual(['stop b']);
+    expect(verdict(story.stopping('b').stopped('b').plan())).toMatchObject({ outcome: 'superseded', message: 'superseded by rollout/x' });
+  });
+  test('a server on its way back is stopped too: the newer rollout takes the world as it is', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a').served('a').started('b').failed('b', 'LoadFailed', true).then((state) => happened.started(state, s('a'), 'back', 2, 0)).then((state) => happened.wished(state, { kind: 'supersede', by: 'x' }));
+    expect(said(story.plan())).toEqual(['stop a']);
+  });
+});
+
+describe('updating', () => {
+  const elsewhere = request({}, { source: { uri: 's3://models/half/2/', endpoint: 'http://good', region: 'us-east-1', credentials: 'env' } });
+  test('a new source stops the old transitions, resolves again, and only then begins', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a').then((state) => happened.updated(state, elsewhere));
+    expect(said(story.plan())).toEqual(['stop a']);
+    expect(said(story.stopping('a').plan())).toEqual([]);
+    const stopped = story.stopping('a').stopped('a');
+    expect(said(stopped.plan())).toEqual(['resolve a']);
+    expect(stopped.resolved().plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
+  });
+  test('a listing from the old source is stopped, and its late answer says nothing', () => {
+    const story = Story.claimed(['a']).then((state) => happened.resolving(state, s('a'))).then((state) => happened.updated(state, elsewhere));
+    expect(said(story.plan())).toEqual(['stopResolve']);
+    const late = story.then(happened.stoppingResolve).then((state) => happened.resolved(state, 1, s('a'), pinned, 0));
+    expect(late.state.resolved).toBeUndefined();
+    expect(said(late.plan())).toEqual(['resolve a']);
+  });
+  test('servers already served are not touched again', () => expect(said(Story.claimed(['a', 'b']).resolved().started('a').served('a').then((state) => happened.updated(state, elsewhere)).resolved().plan())).toEqual(['start b']));
+  test('what only came from the old source binds nobody', () => expect(Story.claimed(['a']).resolved().then((state) => happened.updated(state, elsewhere)).state.digest).toBeUndefined());
+  test('what some server serves is this version for ever', () => expect(Story.claimed(['a', 'b']).resolved().started('a').served('a').then((state) => happened.updated(state, elsewhere)).state.digest).toBe('sha256:b'));
+  test('other options alone stop nobody', () => expect(Story.claimed(['a']).resolved().started('a').then((state) => happened.updated(state, request({ bakeSeconds: 9 }))).plan().actions).toEqual([]));
+  test('on hold, an update tries again', () => {
+    const story = Story.claimed(['a'], {}, { onFailure: 'hold' }).resolved().started('a').failed('a', 'LoadFailed', true).then((state) => happened.updated(state, elsewhere));
+    expect(said(story.plan())).toEqual(['resolve a']);
+  });
+  test.each([
+    ['after an abort', Story.claimed(['a']).abort()],
+    ['while going back', Story.claimed(['a']).resolved().started('a').failed('a', 'LoadFailed', true)],
+  ])('is refused %s', (_when, story) => expect(happened.reasonNotUpdatable(story.state)).toMatch(/start a new one/));
+});
+
+test('a step told late, for an older attempt, is not shown', () => {
+  const story = Story.claimed(['a']).resolved().started('a');
+  expect(story.then((state) => happened.progressed(state, { server: s('a'), token: [100, 0], step: 'unloadVersion', sinceMs: 1 })).state).toEqual(story.state);
+});
