@@ -1,0 +1,61 @@
+// core/servable_state_monitor.cc: the last state of every version ever seen, and who waits for one (reference §2 step 9, §6).
+
+import type { EventBus, ManagerState, ServableState } from './event-bus';
+import { compareBigint, type ServableId } from './servable-id';
+
+export class ServableStateMonitor {
+  readonly #states = new Map<string, Map<bigint, ServableState>>();
+  readonly #waits = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+
+  constructor(bus: EventBus) {
+    this.#unsubscribe = bus.subscribe((state) => {
+      const versions = this.#states.get(state.id.name) ?? new Map<bigint, ServableState>();
+      this.#states.set(state.id.name, versions.set(state.id.version, state));
+      for (const check of this.#waits) check();
+    });
+  }
+
+  /** Highest version first. END entries are never forgotten while the process lives. */
+  versions(name: string): ServableState[] {
+    return [...(this.#states.get(name)?.values() ?? [])].toSorted((a, b) => compareBigint(b.id.version, a.id.version));
+  }
+
+  state(id: ServableId): ServableState | undefined {
+    return this.#states.get(id.name)?.get(id.version);
+  }
+
+  /**
+   * Resolves as soon as each name has some version AVAILABLE or END, with the version that decided: the highest such one.
+   * END counts even when it is the end of an unload, and even when another version loads on (s006, s034).
+   */
+  untilAvailableOrEnd(names: readonly string[]): Promise<ServableState[]> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        const reached = names.map((name) => this.versions(name).find(({ state }) => state === 'Available' || state === 'End'));
+        if (!reached.every((state) => state !== undefined)) return;
+        this.#waits.delete(check);
+        resolve(reached);
+      };
+      this.#waits.add(check);
+      check();
+    });
+  }
+
+  /** For tests in the same process: resolves when that version is in that state. */
+  untilState(id: ServableId, wanted: ManagerState): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.state(id)?.state !== wanted) return;
+        this.#waits.delete(check);
+        resolve();
+      };
+      this.#waits.add(check);
+      check();
+    });
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
+}
