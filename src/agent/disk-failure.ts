@@ -1,0 +1,18 @@
+// What an error of the file system means in words of the failure table.
+
+import { fail, SegueError } from '../domain/failures';
+
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
+
+/** @param tried such as `stage ranker/43`. */
+export function diskFailure(error: unknown, tried: string): SegueError {
+  if (error instanceof SegueError) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const found = error instanceof Error ? error.message : String(error);
+  if (code !== undefined && FULL.has(code)) return fail('InsufficientDisk', `${tried}: no space left on the disk (${found})`, { tried, found: code }, error);
+  return fail('Bug', `${tried}: ${found}`, { tried, found: code ?? 'no code' }, error);
+}
+
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+}

@@ -1,0 +1,34 @@
+// One small file, replaced so that whoever looks, after any crash, finds the content before or the content after (reliability reference §1.4).
+
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { diskFailure } from './disk-failure';
+
+/** temp, fsync, rename, fsync of the parent. A failed attempt leaves the old content; the next one begins with a fresh file, because a failed fsync marks its pages clean. */
+export async function replaceDurably(path: string, content: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    const file = await open(temporary, 'w', 0o644);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined); // Best effort: the next attempt truncates it.
+    throw diskFailure(error, `write ${path}`);
+  }
+}
+
+/** Makes renames and new names in a directory last. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

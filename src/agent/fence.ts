@@ -1,0 +1,85 @@
+// Who may act on a model: the token in the journal decides, and one effect per model at a time (DESIGN §5, §11 Exclusion).
+
+import { fail, type SegueError } from '../domain/failures';
+import type { Attempt } from '../domain/host';
+import { compareTokens, formatToken, type ModelName } from '../domain/names';
+import type { Journal } from './journal';
+import type { Live } from './live';
+
+export interface Caller {
+  readonly signal: AbortSignal;
+  report: Live['report'];
+}
+
+interface Running {
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export class Fence {
+  readonly #running = new Map<ModelName, Running>();
+
+  constructor(private readonly journal: Journal) {}
+
+  /** Runs one effect of an open attempt, after stopping and awaiting an older one of the same model. Lower or closed: StaleAttempt, nothing is touched. */
+  async run<T>(attempt: Attempt, caller: Caller, effect: (live: Live) => Promise<T>): Promise<T> {
+    this.#assertOpen(attempt);
+    return this.exclusively(attempt.model, caller, () => this.#assertOpen(attempt), effect);
+  }
+
+  /** Journals a greater token as open; an equal open one is left as it is. Lower or closed: StaleAttempt. */
+  async open(attempt: Attempt): Promise<void> {
+    const { token, open } = this.journal.entry(attempt.model);
+    const order = compareTokens(attempt.token, token);
+    if (order < 0 || (order === 0 && !open)) throw this.#stale(attempt);
+    // `lost` belongs to the token that listed it: a greater one is a new decision by somebody.
+    if (order > 0) await this.journal.update(attempt.model, (entry) => ({ ...entry, token: attempt.token, open: true, lost: undefined }));
+  }
+
+  /** Journals the token as closed, raising it where it never began here. A lower one is closed already. */
+  async close(attempt: Attempt): Promise<void> {
+    if (compareTokens(attempt.token, this.journal.entry(attempt.model).token) < 0) return;
+    await this.journal.update(attempt.model, (entry) => ({ ...entry, token: attempt.token, open: false }));
+  }
+
+  isOvertaken(attempt: Attempt): boolean {
+    return compareTokens(attempt.token, this.journal.entry(attempt.model).token) < 0;
+  }
+
+  /** The newest call wins: it stops the older, and begins when the older has really ended. */
+  async exclusively<T>(model: ModelName, caller: Caller, assert: () => void, effect: (live: Live) => Promise<T>): Promise<T> {
+    const older = this.#running.get(model);
+    let end: () => void = () => undefined;
+    const mine: Running = { stop: new AbortController(), ended: new Promise((resolve) => { end = resolve; }) };
+    this.#running.set(model, mine);
+    const signal = AbortSignal.any([caller.signal, mine.stop.signal]);
+    try {
+      older?.stop.abort(fail('StaleAttempt', `${model}: stopped, because a newer call took over`, { model }));
+      await older?.ended;
+      const live: Live = { signal, report: caller.report, assert: () => { signal.throwIfAborted(); assert(); } };
+      live.assert();
+      return await effect(live);
+    } finally {
+      if (this.#running.get(model) === mine) this.#running.delete(model);
+      end();
+    }
+  }
+
+  /** At the end of the agent: stops everything and awaits it. */
+  async stopAll(reason: Error): Promise<void> {
+    const all = [...this.#running.values()];
+    for (const one of all) one.stop.abort(reason);
+    await Promise.all(all.map((one) => one.ended));
+  }
+
+  #assertOpen(attempt: Attempt): void {
+    const { token, open } = this.journal.entry(attempt.model);
+    if (compareTokens(attempt.token, token) !== 0 || !open) throw this.#stale(attempt);
+  }
+
+  #stale(attempt: Attempt): SegueError {
+    const { token, open } = this.journal.entry(attempt.model);
+    const found = `${formatToken(token)} ${open ? 'open' : 'closed'}`;
+    return fail('StaleAttempt', `${attempt.model} on ${attempt.server}: attempt ${formatToken(attempt.token)} may not act, the journal holds ${found}`, { model: attempt.model, server: attempt.server, token: formatToken(attempt.token), found });
+  }
+}

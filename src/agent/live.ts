@@ -1,0 +1,35 @@
+// What an effect holds while it is allowed to act.
+
+/** The newest news of a step, for heartbeats: {step, bytes, of, mbps, etaSec} where bytes flow, `waiting` where nothing does. */
+export type StepReport = Readonly<Record<string, string | number>>;
+
+export interface Live {
+  /** Aborted when the caller stops waiting, or when a newer call or an abort takes over. Its reason says which. */
+  readonly signal: AbortSignal;
+  /** Throws when this effect may not act any more. Called immediately before every irreversible act. */
+  assert(): void;
+  report(details: StepReport): void;
+}
+
+/** The promise, or the signal's reason, whichever comes first. The promise goes on: only for work that others look after, such as a reload in flight. */
+export function whileLive<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}
+
+/** Resolves after a time; rejects with the signal's reason at once when it is aborted. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason as Error);
+      return;
+    }
+    const stop = (): void => { clearTimeout(timer); reject(signal.reason as Error); };
+    const timer = setTimeout(() => { signal.removeEventListener('abort', stop); resolve(); }, ms);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

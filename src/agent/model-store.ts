@@ -1,0 +1,145 @@
+// The disk under one root (DESIGN §7): what a server may see is whole, verified and durable, and comes and goes by one rename.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fail } from '../domain/failures';
+import { basePath, sentinelPath, SENTINEL_VERSION } from '../domain/list';
+import type { ModelName, Pin, Version } from '../domain/names';
+import { diskFailure, isMissing } from './disk-failure';
+import { syncDirectory } from './durable-file';
+
+export class ModelStore {
+  /** @param root absolute; on one file system, or the rename that stages would be a copy. */
+  constructor(readonly root: string) {}
+
+  async prepare(): Promise<void> {
+    await mkdir(join(sentinelPath(this.root), SENTINEL_VERSION), { recursive: true });
+    await mkdir(join(this.root, 'staging'), { recursive: true });
+  }
+
+  bootFile(): string {
+    return join(this.root, 'boot.config');
+  }
+
+  versionPath(model: ModelName, version: Version): string {
+    return join(basePath(this.root, model), version);
+  }
+
+  /** Never numeric below a base path, and another for each listing: bytes of one source are never taken for another's. */
+  stagingPath(model: ModelName, version: Version, pin: Pin): string {
+    return join(this.stagingOf(model), `${version}-${pin.replace(/^pin:/, '').slice(0, 12)}`);
+  }
+
+  stagingOf(model: ModelName): string {
+    return join(this.root, 'staging', model);
+  }
+
+  async has(model: ModelName, version: Version): Promise<boolean> {
+    return onDisk(`look for ${model}/${version}`, async () => (await missingAs(undefined, stat(this.versionPath(model, version))))?.isDirectory() ?? false);
+  }
+
+  /**
+   * Makes every byte below the staging path last: before the rename, because a power cut would otherwise leave empty files under their final names.
+   * A failed fsync condemns the whole tree, which is removed: its pages count as clean although they were never written (reliability reference §1.6).
+   */
+  async makeDurable(path: string, signal: AbortSignal): Promise<void> {
+    try {
+      await syncTree(path, signal);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      await this.discard(path);
+      throw diskFailure(error, `fsync ${path}`);
+    }
+  }
+
+  /** The commit: visible, whole, by one rename. `assert` is called immediately before it. */
+  async publish(from: string, model: ModelName, version: Version, assert: () => void): Promise<void> {
+    const tried = `stage ${model}/${version}`;
+    await onDisk(tried, async () => {
+      await mkdir(basePath(this.root, model), { recursive: true });
+      await syncDirectory(join(this.root, 'models'));
+    });
+    assert();
+    await onDisk(tried, async () => {
+      await rename(from, this.versionPath(model, version));
+      await syncDirectory(basePath(this.root, model));
+      await syncDirectory(this.stagingOf(model));
+    });
+  }
+
+  /** Out of the base path by one rename first, so that no server ever sees a part of it; then away. Twice is once. */
+  async remove(model: ModelName, version: Version, assert: () => void): Promise<void> {
+    const trash = join(this.stagingOf(model), `trash-${version}-${randomBytes(4).toString('hex')}`);
+    await onDisk(`remove ${model}/${version}`, () => mkdir(this.stagingOf(model), { recursive: true }));
+    assert();
+    await onDisk(`remove ${model}/${version}`, async () => {
+      if (await missingAs('missing', rename(this.versionPath(model, version), trash)) === 'missing') return;
+      await syncDirectory(basePath(this.root, model));
+    });
+    await this.discard(trash);
+  }
+
+  /** Removes something no server can see. */
+  async discard(path: string): Promise<void> {
+    await onDisk(`remove ${path}`, async () => {
+      await rm(path, { recursive: true, force: true });
+      await rm(`${path}.json`, { force: true });
+    });
+  }
+
+  /** Removes everything below a model's staging directory but what `owned` names: trash, and bytes of attempts that are over. */
+  async sweep(model: ModelName, owned: string | undefined): Promise<void> {
+    for (const entry of await list(this.stagingOf(model))) {
+      const path = join(this.stagingOf(model), entry);
+      if (path !== owned && path !== `${owned}.json`) await this.discard(path);
+    }
+  }
+
+  /** Models with a staging directory, whoever made it. */
+  async stagedModels(): Promise<readonly ModelName[]> {
+    return await list(join(this.root, 'staging')) as ModelName[];
+  }
+}
+
+async function onDisk<T>(tried: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw diskFailure(error, tried);
+  }
+}
+
+function list(path: string): Promise<readonly string[]> {
+  return onDisk(`list ${path}`, () => missingAs([], readdir(path)));
+}
+
+async function missingAs<T, M>(instead: M, work: Promise<T>): Promise<T | M> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isMissing(error)) return instead;
+    throw error;
+  }
+}
+
+/** Files before their directory; nothing but files and directories may be in a version. */
+async function syncTree(path: string, signal: AbortSignal): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    signal.throwIfAborted();
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) await syncTree(child, signal);
+    else if (entry.isFile()) await syncFile(child);
+    else throw fail('IntegrityMismatch', `${child}: want a file or a directory, found neither`, { path: child });
+  }
+  await syncDirectory(path);
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,102 @@
+// What is on the disk, and when a server can see it.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ModelStore } from '../../src/agent/model-store';
+import { readPartialRecord, writePartialRecord, type PartialRecord } from '../../src/agent/partial-record';
+import type { ModelName, Pin, Version } from '../../src/domain/names';
+import { removeScratch, scratch } from './scratch';
+
+const model = 'half' as ModelName;
+const v1 = '1' as Version;
+const pin = `pin:${'ab'.repeat(32)}` as Pin;
+const yes = (): void => undefined;
+const never = new AbortController().signal;
+
+async function storeWith(version = v1): Promise<{ store: ModelStore; staging: string }> {
+  const store = new ModelStore(await scratch());
+  await store.prepare();
+  const staging = store.stagingPath(model, version, pin);
+  await mkdir(join(staging, 'variables'), { recursive: true });
+  await writeFile(join(staging, 'saved_model.pb'), 'graph');
+  await writeFile(join(staging, 'variables/variables.index'), 'index');
+  return { store, staging };
+}
+afterEach(removeScratch);
+
+test('the sentinel is an empty directory below a path no model uses', async () => {
+  const store = new ModelStore(await scratch());
+  await store.prepare();
+  await store.prepare();
+  expect(readdirSync(join(store.root, 'models/.sentinel/0'))).toEqual([]);
+});
+
+test('nothing below a base path before the rename, all of it after', async () => {
+  const { store, staging } = await storeWith();
+  await store.makeDurable(staging, never);
+  expect(existsSync(join(store.root, 'models/half'))).toBe(false);
+  await store.publish(staging, model, v1, yes);
+  expect(await store.has(model, v1)).toBe(true);
+  expect(existsSync(staging)).toBe(false);
+  expect(await readFile(join(store.versionPath(model, v1), 'variables/variables.index'), 'utf8')).toBe('index');
+});
+
+test('a fence that fell before the rename keeps the version invisible', async () => {
+  const { store, staging } = await storeWith();
+  await expect(store.publish(staging, model, v1, () => { throw new Error('stale'); })).rejects.toThrow('stale');
+  expect(await store.has(model, v1)).toBe(false);
+  expect(existsSync(staging)).toBe(true);
+});
+
+test('a version is never staged over another one', async () => {
+  const { store, staging } = await storeWith();
+  await mkdir(store.versionPath(model, v1), { recursive: true });
+  await writeFile(join(store.versionPath(model, v1), 'saved_model.pb'), 'served');
+  await expect(store.publish(staging, model, v1, yes)).rejects.toMatchObject({ code: 'Bug', detail: { found: 'ENOTEMPTY' } });
+  expect(await readFile(join(store.versionPath(model, v1), 'saved_model.pb'), 'utf8')).toBe('served');
+});
+
+test('what is no file is never made durable: a link could lead anywhere', async () => {
+  const { store, staging } = await storeWith();
+  await symlink('/etc/hostname', join(staging, 'assets'));
+  await expect(store.makeDurable(staging, never)).rejects.toMatchObject({ code: 'IntegrityMismatch' });
+  expect(existsSync(staging)).toBe(false);
+});
+
+test('removal leaves the base path by one rename, leaves no trash, and is nothing the second time', async () => {
+  const { store, staging } = await storeWith();
+  await store.publish(staging, model, v1, yes);
+  await store.remove(model, v1, yes);
+  await store.remove(model, v1, yes);
+  expect(await store.has(model, v1)).toBe(false);
+  expect(readdirSync(store.stagingOf(model))).toEqual([]);
+  expect(readdirSync(join(store.root, 'models/half'))).toEqual([]); // The base path stays: a missing one would freeze discovery for all models.
+});
+
+test('a fence that fell before the removal keeps the version', async () => {
+  const { store, staging } = await storeWith();
+  await store.publish(staging, model, v1, yes);
+  await expect(store.remove(model, v1, () => { throw new Error('stale'); })).rejects.toThrow('stale');
+  expect(await store.has(model, v1)).toBe(true);
+});
+
+test('the sweep keeps what is owned, with its record, and nothing else', async () => {
+  const { store, staging } = await storeWith();
+  const record: PartialRecord = { version: v1, pin, of: 10, files: [{ path: 'a', size: 10, sha256: 'c'.repeat(64) }], phase: 'fetching', writer: 'me' };
+  await writePartialRecord(staging, record);
+  await mkdir(store.stagingPath(model, '2' as Version, pin), { recursive: true });
+  await mkdir(join(store.stagingOf(model), 'trash-1-abc'));
+  await writeFile(join(store.stagingOf(model), '2-x.json'), '{');
+  await store.sweep(model, staging);
+  expect(readdirSync(store.stagingOf(model)).sort()).toEqual([`1-${'ab'.repeat(6)}`, `1-${'ab'.repeat(6)}.json`]);
+  expect(await readPartialRecord(staging)).toEqual(record);
+  await store.sweep(model, undefined);
+  expect(readdirSync(store.stagingOf(model))).toEqual([]);
+});
+
+test('a torn record is no record: the bytes are fetched again', async () => {
+  const { staging } = await storeWith();
+  await writeFile(`${staging}.json`, '{"version":"1",');
+  expect(await readPartialRecord(staging)).toBeUndefined();
+});
