@@ -26,7 +26,7 @@ export const FETCH_FLOOR_BYTES_PER_SECOND = 1 << 20;
 export const DISK_SLACK_SECONDS = 300;
 export const DISK_FLOOR_BYTES_PER_SECOND = 10 << 20;
 /** Steps are told to the rollout one by one only in fleets up to this size: each costs it up to four events, and its history stays below 2,600. */
-export const MAX_SERVERS_TOLD_STEP_BY_STEP = 50;
+export const MAX_SERVERS_TOLD_STEP_BY_STEP = 40;
 /** A fleet continues as new near this many events: replay of more would near the task time-out on a cold cache. */
 export const FLEET_HISTORY_EVENTS = 1000;
 /** How long a fleet that has nothing to remember stays, so that an announcement or a claim under way finds it. */
