@@ -6,7 +6,6 @@ import { shardPath } from './bundle';
 import type { BundleEntry, BundleIndex } from './bundle';
 import { crc32c, unmaskCrc } from './crc32c';
 import { dtypeName } from './dtype';
-import { invalid } from './finding';
 import type { Finding } from './finding';
 import { openRegular } from './regular-file';
 import { StringsCheck } from './strings-check';
