@@ -1,0 +1,37 @@
+// Keeps the histories of a scenario for the replay gate: SEGUE_RECORD=1 npx jest test/integration. Without it, only counts.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporalCli } from '../setup/shared';
+import type { World } from './world';
+
+const KEPT = join(__dirname, '../histories');
+
+export interface Counted {
+  readonly workflowId: string;
+  readonly events: number;
+  readonly activities: number;
+}
+
+/** The rollout's own history and those of its transitions; returns what the transitions took. */
+export async function keepHistories(world: World, scenario: string, rolloutId: string): Promise<readonly Counted[]> {
+  const state = await world.temporal.client.workflow.getHandle(rolloutId).fetchHistory();
+  const children = (state.events ?? []).map((event) => event.childWorkflowExecutionStartedEventAttributes?.workflowExecution?.workflowId).filter((id): id is string => typeof id === 'string');
+  const counted: Counted[] = [];
+  for (const [index, workflowId] of [rolloutId, ...children].entries()) {
+    const events = (await world.temporal.client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
+    if (index > 0) counted.push({ workflowId, events: events.length, activities: events.filter((event) => event.activityTaskScheduledEventAttributes !== undefined && event.activityTaskScheduledEventAttributes !== null).length });
+    if (process.env['SEGUE_RECORD'] !== undefined) keep(world, scenario, index === 0 ? 'rollout' : `transition-${index}`, workflowId);
+  }
+  if (process.env['SEGUE_RECORD'] !== undefined) keep(world, scenario, 'fleet', `fleet/${world.fleet}`);
+  return counted;
+}
+
+/** As the CLI exports it, without what belongs to the machine that recorded it. */
+function keep(world: World, scenario: string, name: string, workflowId: string): void {
+  const text = execFileSync(temporalCli(), ['workflow', 'show', '--address', world.dev.address, '--workflow-id', workflowId, '--output', 'json'], { encoding: 'utf8', maxBuffer: 64 << 20 });
+  const history = JSON.parse(text, (key, value: unknown) => (key === 'stackTrace' ? undefined : key === 'identity' ? 'recorded' : value)) as unknown;
+  mkdirSync(join(KEPT, scenario), { recursive: true });
+  writeFileSync(join(KEPT, scenario, `${name}.json`), `${JSON.stringify(history)}\n`);
+}
