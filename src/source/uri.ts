@@ -1,5 +1,6 @@
 // Where a source is: s3://bucket/prefix/ and the base URL of its endpoint. Parsed once; nothing else takes such text apart.
 
+import { endpointAllowed } from '../domain/endpoints';
 import { fail } from '../domain/failures';
 import type { SourceRef } from '../domain/source';
 
@@ -44,18 +45,6 @@ export function parseEndpoint(endpoint: string): URL {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return refuse(`${url.protocol.slice(0, -1)} is not http or https`, url.href);
   if (url.search !== '' || url.hash !== '') return refuse('it has a query or a fragment', url.href);
   return url;
-}
-
-/**
- * May an agent with this allow-list read from this endpoint? Scheme, host and port decide; an empty list allows all (DESIGN §4.4).
- * An absent endpoint is AWS's own, allowed by any entry under amazonaws.com.
- */
-export function endpointAllowed(endpoint: string | undefined, allowList: readonly string[]): boolean {
-  if (allowList.length === 0) return true;
-  const allowed = allowList.map(parseEndpoint);
-  if (endpoint === undefined) return allowed.some((url) => url.protocol === 'https:' && /(^|\.)amazonaws\.com(\.cn)?$/.test(url.hostname));
-  const { origin } = parseEndpoint(endpoint);
-  return allowed.some((url) => url.origin === origin);
 }
 
 /** Throws EndpointNotAllowed, naming what would be. No socket exists yet. */

@@ -1,0 +1,18 @@
+// S3's additional checksums, where this server can compute them: base64 of the big-endian value.
+
+import { createHash } from 'node:crypto';
+import { crc32c } from '../../savedmodel/crc32c';
+
+/** By header name; nothing for an algorithm that is only kept and handed back. */
+export function checksumOf(header: string, bytes: Buffer): string | undefined {
+  switch (header) {
+    case 'x-amz-checksum-sha256': return createHash('sha256').update(bytes).digest('base64');
+    case 'x-amz-checksum-sha1': return createHash('sha1').update(bytes).digest('base64');
+    case 'x-amz-checksum-crc32c': {
+      const value = Buffer.alloc(4);
+      value.writeUInt32BE(crc32c(bytes));
+      return value.toString('base64');
+    }
+    default: return undefined;
+  }
+}
