@@ -20,9 +20,10 @@ export interface BasicManagerOptions {
 
 export class BasicManager<Servable> {
   /** BM::mu_. Held through the waits of reserve() and of swaps, which is what freezes all transitions of the server. */
-  readonly mu = new Mutex();
-  readonly #decision = new Mutex();
-  readonly #loadExecutorMu = new Mutex();
+  readonly mu: Mutex;
+  readonly #decision: Mutex;
+  readonly #loadExecutorMu: Mutex;
+  readonly #clock: Clock;
   #loadExecutor: Executor;
   readonly #unloadExecutor: Executor;
   #loadThreads: number;
@@ -34,12 +35,16 @@ export class BasicManager<Servable> {
   readonly #harnessOptions: HarnessOptions;
 
   constructor(clock: Clock, bus: EventBus, createLoader: LoaderFactory<Servable>, options: BasicManagerOptions, logError: (text: string) => void) {
+    this.mu = new Mutex(clock);
+    this.#decision = new Mutex(clock);
+    this.#loadExecutorMu = new Mutex(clock);
+    this.#clock = clock;
     this.#bus = bus;
     this.#createLoader = createLoader;
     this.#logError = logError;
     this.#loadThreads = options.loadThreads;
-    this.#loadExecutor = createExecutor(options.loadThreads);
-    this.#unloadExecutor = createExecutor(options.unloadThreads);
+    this.#loadExecutor = createExecutor(clock, options.loadThreads);
+    this.#unloadExecutor = createExecutor(clock, options.unloadThreads);
     this.#harnessOptions = {
       clock, logError, endCancelledLoads: options.endCancelledLoads,
       maxRetries: options.maxLoadRetries, intervalMs: options.loadRetryIntervalMs,
@@ -61,7 +66,7 @@ export class BasicManager<Servable> {
     await this.#loadExecutorMu.run(async () => {
       await this.#loadExecutor.join();
       this.#loadThreads = threads;
-      this.#loadExecutor = createExecutor(threads);
+      this.#loadExecutor = createExecutor(this.#clock, threads);
     });
   }
 
@@ -134,7 +139,10 @@ export class BasicManager<Servable> {
     this.#publish(harness.id, 'Loading', harness.health);
     try {
       await harness.load();
-      await this.mu.run(() => this.#updateServingMap());
+      await this.mu.lock();
+      await this.#updateServingMap();
+      // The thread that unlocks runs on: what follows happens before whoever waited for the lock does anything (f038, f039).
+      this.mu.unlock();
       this.#publish(harness.id, 'Available', undefined);
     } finally {
       await this.#finishExecution();
@@ -143,11 +151,11 @@ export class BasicManager<Servable> {
 
   async #unload(harness: LoaderHarness<Servable>): Promise<void> {
     await this.#decision.run(() => this.mu.run(() => harness.move('unloadRequested', 'quiescing')));
-    await this.mu.run(async () => {
-      this.#publish(harness.id, 'Unloading', harness.health);
-      await this.#updateServingMap();
-      harness.move('quiescing', 'quiesced');
-    });
+    await this.mu.lock();
+    this.#publish(harness.id, 'Unloading', harness.health);
+    await this.#updateServingMap();
+    harness.move('quiescing', 'quiesced');
+    this.mu.unlock();
     harness.unload();
     this.#publish(harness.id, 'End', undefined);
     await this.#finishExecution();

@@ -5,6 +5,8 @@ export interface Clock {
   nowMs(): number;
   /** Resolves ms later. On a stopped clock: never. */
   sleep(ms: number): Promise<void>;
+  /** What a thread that was blocked goes through before it runs again: those that are running go on first. Takes no time of this clock. */
+  wakeUp(): Promise<void>;
 }
 
 /** The machine's monotonic clock. Stopping it leaves every sleeper asleep for ever: that is how a killed process looks from inside. */
@@ -22,6 +24,10 @@ export class RealClock implements Clock {
       const timer = setTimeout(() => { this.#timers.delete(timer); resolve(); }, Math.max(0, ms));
       this.#timers.add(timer);
     });
+  }
+
+  wakeUp(): Promise<void> {
+    return new Promise((resolve) => { setImmediate(() => { if (!this.#stopped) resolve(); }); });
   }
 
   stop(): void {
@@ -52,6 +58,10 @@ export class VirtualClock implements Clock {
     });
   }
 
+  wakeUp(): Promise<void> {
+    return this.sleep(0);
+  }
+
   /** Wakes every sleeper due until then, each at its own time and in order, and leaves the clock at that time. */
   async runUntil(ms: number): Promise<void> {
     await settle();
@@ -70,6 +80,6 @@ function isAfter(a: Sleeper | undefined, b: Sleeper): boolean {
 }
 
 /** Until no promise continuation is left to run: immediates come after all of them. */
-export function settle(): Promise<void> {
+function settle(): Promise<void> {
   return new Promise((resolve) => { setImmediate(resolve); });
 }

@@ -41,18 +41,20 @@ export interface ModelSpec {
 
 export class ServerCore<Servable> {
   readonly bus = new EventBus();
-  readonly monitor = new ServableStateMonitor(this.bus);
+  readonly monitor: ServableStateMonitor;
   readonly labels = new VersionLabels();
   readonly manager: AspiredVersionsManager<Servable>;
   /** config_mu_: held from the beginning of a reload to its end, however long that is. */
-  readonly configMu = new Mutex();
+  readonly configMu: Mutex;
   readonly options: CoreOptions;
   readonly log: Log;
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #files: FileSystemView;
 
   constructor(clock: Clock, files: FileSystemView, createLoader: LoaderFactory<Servable>, options: CoreOptions, log: Log) {
-    this.#clock = clock;
+    this.clock = clock;
+    this.configMu = new Mutex(clock);
+    this.monitor = new ServableStateMonitor(clock, this.bus);
     this.#files = files;
     this.options = options;
     this.log = log;
@@ -64,7 +66,7 @@ export class ServerCore<Servable> {
   /** A source that polls from now on, connected to the manager. */
   startSource(models: readonly ModelConfig[]): FileSystemSource {
     const { phase, pollWaitSeconds } = this.options;
-    return new FileSystemSource(this.#clock, this.#files, { pollWaitSeconds, startDelayMs: phase?.firstPollMs ?? 0, lateMs: phase?.pollLateMs ?? 0 },
+    return new FileSystemSource(this.clock, this.#files, { pollWaitSeconds, startDelayMs: phase?.firstPollMs ?? 0, lateMs: phase?.pollLateMs ?? 0 },
       models.map(monitored), (name, versions) => this.manager.setAspiredVersions(name, versions), (text) => this.log.warning(text));
   }
 

@@ -1,7 +1,7 @@
 // What the simulator itself counted: the other side of every client's own tally.
 
 import type { ServableId } from './servable-id';
-import { CODE_NAMES, ServingError } from './status';
+import { CODE_NAMES, type ServingError } from './status';
 
 export interface ServableCount {
   readonly model: string;

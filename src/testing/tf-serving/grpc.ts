@@ -1,7 +1,7 @@
 // The wire: ModelService and PredictionService over grpc-js, with the stock server's thread cap and cut messages (reference §1, §2 "Thread exhaustion").
 
 import { fromBinary, toBinary, type DescMessage, type DescMethodUnary, type MessageShape } from '@bufbuild/protobuf';
-import { Server, ServerCredentials, status as grpcStatus, type sendUnaryData, type ServerUnaryCall, type UntypedServiceImplementation, type ServiceDefinition } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type status as grpcStatus, type sendUnaryData, type ServerUnaryCall, type UntypedServiceImplementation, type ServiceDefinition } from '@grpc/grpc-js';
 import { ServingError, wireMessage } from './status';
 import type { ThreadCap } from './thread-cap';
 

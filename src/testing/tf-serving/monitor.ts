@@ -1,5 +1,6 @@
 // core/servable_state_monitor.cc: the last state of every version ever seen, and who waits for one (reference §2 step 9, §6).
 
+import type { Clock } from './clock';
 import type { EventBus, ManagerState, ServableState } from './event-bus';
 import { compareBigint, type ServableId } from './servable-id';
 
@@ -7,8 +8,10 @@ export class ServableStateMonitor {
   readonly #states = new Map<string, Map<bigint, ServableState>>();
   readonly #waits = new Set<() => void>();
   readonly #unsubscribe: () => void;
+  readonly #clock: Clock;
 
-  constructor(bus: EventBus) {
+  constructor(clock: Clock, bus: EventBus) {
+    this.#clock = clock;
     this.#unsubscribe = bus.subscribe((state) => {
       const versions = this.#states.get(state.id.name) ?? new Map<bigint, ServableState>();
       this.#states.set(state.id.name, versions.set(state.id.version, state));
@@ -29,17 +32,25 @@ export class ServableStateMonitor {
    * Resolves as soon as each name has some version AVAILABLE or END, with the version that decided: the highest such one.
    * END counts even when it is the end of an unload, and even when another version loads on (s006, s034).
    */
-  untilAvailableOrEnd(names: readonly string[]): Promise<ServableState[]> {
-    return new Promise((resolve) => {
+  async untilAvailableOrEnd(names: readonly string[]): Promise<ServableState[]> {
+    const reached = this.#availableOrEnd(names);
+    if (reached !== undefined) return reached;
+    const later = await new Promise<ServableState[]>((resolve) => {
       const check = (): void => {
-        const reached = names.map((name) => this.versions(name).find(({ state }) => state === 'Available' || state === 'End'));
-        if (!reached.every((state) => state !== undefined)) return;
+        const now = this.#availableOrEnd(names);
+        if (now === undefined) return;
         this.#waits.delete(check);
-        resolve(reached);
+        resolve(now);
       };
       this.#waits.add(check);
-      check();
     });
+    await this.#clock.wakeUp();
+    return later;
+  }
+
+  #availableOrEnd(names: readonly string[]): ServableState[] | undefined {
+    const reached = names.map((name) => this.versions(name).find(({ state }) => state === 'Available' || state === 'End'));
+    return reached.every((state) => state !== undefined) ? reached : undefined;
   }
 
   /** For tests in the same process: resolves when that version is in that state. */

@@ -1,10 +1,10 @@
 // ServerCore::ReloadConfig, step by step (reference §2). A failure is not a rollback: what a step did stays done.
 
 import { create } from '@bufbuild/protobuf';
-import { toText } from '@bufbuild/protobuf/txtpb';
 import { ModelServerConfigSchema, type ModelConfig, type ModelServerConfig } from '../../proto/gen/tensorflow_serving/config/model_server_config_pb';
 import { acceptsTransition, checkList, checkNoPlatformChanges, checkPlatforms, modelsOf } from './config-checks';
 import { monitored, type ServerCore } from './core';
+import { debugText } from './debug-text';
 import { ServableStateMonitor } from './monitor';
 import type { FileSystemSource } from './source';
 import { ServingError } from './status';
@@ -43,8 +43,8 @@ export class ConfigReloader<Servable> {
     if (!acceptsTransition(this.#config, next)) { // 2
       const refusal = 'Cannot transition to requested config. It is only legal to transition from one ModelConfigList to another.';
       log.error(refusal);
-      log.error(`Old config: ${toText(ModelServerConfigSchema, this.#config)}`);
-      log.error(`New config: ${toText(ModelServerConfigSchema, next)}`);
+      log.error(`Old config: ${debugText(ModelServerConfigSchema, this.#config)}`);
+      log.error(`New config: ${debugText(ModelServerConfigSchema, next)}`);
       throw new ServingError('FAILED_PRECONDITION', refusal);
     }
     if (next.config.case === undefined) {
@@ -82,7 +82,7 @@ export class ConfigReloader<Servable> {
   /** Only names that the source did not have before are waited for: a changed path or policy is accepted at once (s001, s008, s036). */
   async #again(source: FileSystemSource, models: readonly ModelConfig[]): Promise<void> {
     // A fresh monitor, so that the END of an earlier life does not count; the END of an unload that is under way does (s006).
-    const monitor = new ServableStateMonitor(this.#core.bus);
+    const monitor = new ServableStateMonitor(this.#core.clock, this.#core.bus);
     try {
       const known = new Set(source.servables.map(({ name }) => name));
       source.updateConfig(models.map(monitored));

@@ -6,11 +6,19 @@ import type { Clock } from './clock';
 export class Mutex {
   #held = false;
   readonly #waiting: (() => void)[] = [];
+  readonly #clock: Clock;
 
-  lock(): Promise<void> | undefined {
-    if (this.#held) return new Promise((resolve) => { this.#waiting.push(resolve); });
-    this.#held = true;
-    return undefined;
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async lock(): Promise<void> {
+    if (!this.#held) {
+      this.#held = true;
+      return;
+    }
+    await new Promise<void>((resolve) => { this.#waiting.push(resolve); });
+    await this.#clock.wakeUp();
   }
 
   unlock(): void {
@@ -41,8 +49,8 @@ export interface Executor {
 }
 
 /** `--num_load_threads=0` and `--num_unload_threads=0` run on the manager's own thread; n > 0 on a pool of n (§5 "Threads"). */
-export function createExecutor(threads: number): Executor {
-  return threads === 0 ? new InlineExecutor() : new ThreadPool(threads);
+export function createExecutor(clock: Clock, threads: number): Executor {
+  return threads === 0 ? new InlineExecutor() : new ThreadPool(clock, threads);
 }
 
 class InlineExecutor implements Executor {
@@ -59,9 +67,11 @@ class ThreadPool implements Executor {
   #idle: number;
   readonly #queue: (() => Promise<void>)[] = [];
   readonly #joining: (() => void)[] = [];
+  readonly #clock: Clock;
   readonly #threads: number;
 
-  constructor(threads: number) {
+  constructor(clock: Clock, threads: number) {
+    this.#clock = clock;
     this.#threads = threads;
     this.#idle = threads;
   }
@@ -80,6 +90,7 @@ class ThreadPool implements Executor {
   }
 
   async #work(): Promise<void> {
+    await this.#clock.wakeUp();
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) await task();
     this.#idle += 1;
     if (this.#idle === this.#threads) for (const resolve of this.#joining.splice(0)) resolve();
