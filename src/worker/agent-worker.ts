@@ -11,6 +11,7 @@ import { agentQueue } from '../domain/names';
 import { fleetContact, keepAnnounced } from './announcer';
 import type { TemporalConnections } from './native-connection';
 import type { Running } from './running';
+import { runningUntil } from './running';
 import { runWorker } from './worker-run';
 
 export interface AgentIdentity {
@@ -73,12 +74,11 @@ async function startPolling(agent: Agent, options: AgentWorkerOptions): Promise<
     shutdownGraceTime: options.shutdownGraceMs ?? SHUTDOWN_GRACE_MS,
   }));
   const announcer = keepAnnounced(fleetContact(connection, target.namespace, options.fleet), () => announcementOf(options, agent.incarnation), options.report);
-  const stop = async (): Promise<void> => {
+  return runningUntil(worker.ended, async () => {
     announcer.stop();
     await worker.stop();
     await agent.close();
-  };
-  return { ended: worker.ended.finally(stop), stop };
+  });
 }
 
 export function announcementOf(identity: AgentIdentity, incarnation: string): Announcement {

@@ -6,6 +6,7 @@ import type { FleetState } from '../domain/fleet';
 import type { Announcement } from '../domain/host';
 import type { FleetName, ServerName } from '../domain/names';
 import { CONTROL_QUEUE, fleetWorkflowId } from '../domain/names';
+import { errorText } from './error-text';
 
 /** What the fleet says of one server, or that there is no fleet to say anything. */
 export type Known = { readonly incarnation: string } | 'unknownServer' | 'noFleet';
@@ -44,7 +45,7 @@ export function keepAnnounced(contact: FleetContact, current: () => Announcement
   const ticker = setInterval(() => {
     if (busy) return;
     busy = true;
-    tick().catch((error: unknown) => report(`the fleet does not hear us: ${error instanceof Error ? error.message : String(error)}`)).finally(() => {
+    tick().catch((error: unknown) => report(`the fleet does not hear us: ${errorText(error)}`)).finally(() => {
       busy = false;
     });
   }, Math.min(TICK_MS, lookEveryMs));

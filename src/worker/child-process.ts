@@ -69,7 +69,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 
 /** Its stdin is a pipe that only we hold: when we are gone, however it happened, the kernel closes the pipe and it kills the child. */
 function startReaper(pid: number): ChildProcess {
-  const reaper = spawn('/bin/sh', ['-c', `cat >/dev/null; kill -9 ${pid}`], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  const reaper = spawn('/bin/sh', ['-c', `cat >/dev/null; kill -s KILL -- -${pid}`], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   reaper.once('error', () => undefined); // no /bin/sh: the exit handler is all there is
   reaper.stdin?.on('error', () => undefined);
   (reaper.stdin as unknown as { unref?: () => void } | null)?.unref?.();
@@ -77,9 +77,10 @@ function startReaper(pid: number): ChildProcess {
   return reaper;
 }
 
+/** The whole process group: what the child started goes with it. */
 function kill(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, signal);
+    process.kill(-pid, signal);
   } catch {
     // already gone: what we wanted
   }

@@ -3,6 +3,7 @@
 import type { ConnectionOptions } from '@temporalio/client';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { errorLine } from './error-text';
 import { NoTemporalError } from './no-temporal';
 
 export const DEFAULT_ADDRESS = 'localhost:7233';
@@ -59,7 +60,7 @@ export async function connectClient(target: TemporalTarget, deadlineMs = CONNECT
 
 export function noAnswer(target: TemporalTarget, error: unknown): NoTemporalError {
   return new NoTemporalError(
-    `no Temporal server answers at ${target.address} (namespace ${target.namespace}): ${firstLine(error)}\n` +
+    `no Temporal server answers at ${target.address} (namespace ${target.namespace}): ${errorLine(error)}\n` +
       'Start one with `segue dev` or `temporal server start-dev`, or set TEMPORAL_ADDRESS or TEMPORAL_PROFILE.',
     { cause: error },
   );
@@ -72,11 +73,6 @@ function load(overrides: TargetOverrides, env: Record<string, string> | undefine
       ...(env === undefined ? {} : { overrideEnvVars: env }),
     });
   } catch (error) {
-    throw new NoTemporalError(`the Temporal configuration cannot be read: ${firstLine(error)}`, { cause: error });
+    throw new NoTemporalError(`the Temporal configuration cannot be read: ${errorLine(error)}`, { cause: error });
   }
-}
-
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.split('\n')[0] ?? text;
 }

@@ -5,7 +5,8 @@ import type { Child } from './child-process';
 import { startChild } from './child-process';
 import type { ConnectedClient, TemporalTarget } from './connection';
 import { connectClient, DEFAULT_NAMESPACE } from './connection';
-import { freePorts } from './free-port';
+import { errorText } from './error-text';
+import { freePorts, isFree } from './free-port';
 import { NoTemporalError } from './no-temporal';
 import type { Running } from './running';
 import { SEARCH_ATTRIBUTES } from './search-attributes';
@@ -41,6 +42,10 @@ export async function startDevServer(options: DevServerOptions): Promise<DevServ
   const [freePort, freeUiPort] = await freePorts(2);
   const port = options.port ?? freePort;
   const uiPort = options.uiPort ?? freeUiPort;
+  // Asked before: a server that is there already would answer in place of ours, and ours would be gone a moment later.
+  for (const wanted of [port, ...(options.headless === true ? [] : [uiPort])]) {
+    if (!(await isFree(wanted))) throw new NoTemporalError(`the Temporal dev server cannot have port ${wanted}: something listens there already`);
+  }
   const child = await startChild({
     name: 'the Temporal dev server', command: options.cli, args: devServerArgs(options, port, uiPort),
     // In memory there is nothing to save, and its graceful end takes a second.
@@ -90,14 +95,14 @@ async function reasonNotReady(target: TemporalTarget): Promise<string | undefine
     const missing = SEARCH_ATTRIBUTES.filter((name) => customAttributes?.[name] === undefined);
     return missing.length === 0 ? undefined : `no search attribute ${missing.join(', ')} yet`;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorText(error);
   } finally {
     await connected?.close();
   }
 }
 
 function startFailure(target: TemporalTarget, child: Child, error: unknown): NoTemporalError {
-  const why = error instanceof Error ? error.message : String(error);
+  const why = errorText(error);
   const said = why.includes(child.lastLines()) ? '' : `\nIt said last:\n${child.lastLines()}`;
   return new NoTemporalError(`the Temporal dev server did not come up at ${target.address}: ${why}${said}`, { cause: error });
 }

@@ -8,15 +8,21 @@ export interface Running {
   readonly stop: () => Promise<void>;
 }
 
-/** Stops every part, last started first; the first part that fails is what the whole rejects with, after the others are down. */
-export function together(parts: readonly Running[]): Running {
-  let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => (stopping ??= stopAll(parts));
-  const ended = Promise.race(parts.map((part) => part.ended)).then(stop, async (error: unknown) => {
+/** Ends when `ended` does or when stopped; either way `cleanUp` runs once, before it counts as ended. It must make `ended` settle. */
+export function runningUntil(ended: Promise<void>, cleanUp: () => Promise<void>): Running {
+  let cleaning: Promise<void> | undefined;
+  const stop = (): Promise<void> => (cleaning ??= cleanUp());
+  const whole = ended.then(stop, async (error: unknown) => {
     await stop();
     throw error;
   });
-  return { ended, stop };
+  whole.catch(() => undefined); // whoever waits for `ended` hears it; nobody need wait
+  return { ended: whole, stop };
+}
+
+/** Stops every part, last started first, when one of them ends; rejects with the failure of the first that failed, after the others are down. */
+export function together(parts: readonly Running[]): Running {
+  return runningUntil(Promise.race(parts.map((part) => part.ended)), () => stopAll(parts));
 }
 
 async function stopAll(parts: readonly Running[]): Promise<void> {

@@ -3,6 +3,7 @@
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { errorText } from './error-text';
 import { NoTemporalError } from './no-temporal';
 import { downloadTemporal } from './temporal-download';
 import { goInstall, temporalVersion } from './temporal-install';
@@ -27,7 +28,7 @@ export async function resolveTemporalCli(report: Report = toStderr, ways: readon
     try {
       return await way.find(report);
     } catch (error) {
-      reasons.push(`  ${index + 1}. ${way.name}: ${error instanceof Error ? error.message : String(error)}`);
+      reasons.push(`  ${index + 1}. ${way.name}: ${errorText(error)}`);
     }
   }
   throw new NoTemporalError(
@@ -71,7 +72,7 @@ export function cacheDirectory(env: Readonly<Record<string, string | undefined>>
 async function given(path: string | undefined, probes: Probes, report: Report): Promise<string> {
   if (!path) throw new Error('not set');
   return runnable(path, probes).catch((error: unknown) => {
-    report(`SEGUE_TEMPORAL_CLI is set, but ${error instanceof Error ? error.message : String(error)}; looking further`);
+    report(`SEGUE_TEMPORAL_CLI is set, but ${errorText(error)}; looking further`);
     throw error;
   });
 }

@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { promisify } from 'node:util';
+import { rootCauseText } from './error-text';
 
 export const DOWNLOAD_SERVICE = 'https://temporal.download';
 
@@ -38,7 +39,7 @@ async function ask(where: string): Promise<unknown> {
 
 async function fetchOk(url: string, deadlineMs: number): Promise<Response> {
   const response = await fetch(url, { signal: AbortSignal.timeout(deadlineMs) }).catch((error: unknown) => {
-    throw new Error(`${url}: ${causeOf(error)}`);
+    throw new Error(`${url}: ${rootCauseText(error)}`);
   });
   if (!response.ok) throw new Error(`${url} answered ${response.status} ${response.statusText}`);
   return response;
@@ -50,12 +51,6 @@ function parseInfo(info: unknown, where: string): { archiveUrl: string; fileToEx
     if (typeof archiveUrl === 'string' && typeof fileToExtract === 'string' && !/(^|\/)\.\.(\/|$)|^\//.test(fileToExtract)) return { archiveUrl, fileToExtract };
   }
   throw new Error(`${where} did not answer with an archive and the file in it`);
-}
-
-/** `fetch failed` says nothing; its cause does. */
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function archOf(arch: NodeJS.Architecture): string {

@@ -5,6 +5,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { errorCode, errorLine } from './error-text';
 
 /** Two and a half minutes on two cores were measured (Temporal reference §9); a busy or slow machine needs more. */
 const INSTALL_DEADLINE_MS = 20 * 60_000;
@@ -56,6 +57,6 @@ function run(command: string, args: readonly string[], env: Readonly<Record<stri
 }
 
 function reason(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return error instanceof Error ? (error.message.split('\n')[0] ?? error.name) : String(error);
+  const code = errorCode(error);
+  return typeof code === 'string' ? code : errorLine(error);
 }
