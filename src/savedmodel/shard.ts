@@ -70,8 +70,11 @@ async function wrongBytes(slabs: Slabs, entry: BundleEntry): Promise<string | un
 class Slabs {
   private slab: { readonly at: number; readonly bytes: Uint8Array } = { at: 0, bytes: new Uint8Array(0) };
   private next: Promise<{ readonly at: number; readonly bytes: Uint8Array }> | undefined;
-  private spare = [Buffer.allocUnsafeSlow(SLAB_BYTES), Buffer.allocUnsafeSlow(SLAB_BYTES)];
-  constructor(private readonly handle: FileHandle, private readonly size: number, private readonly signal: AbortSignal | undefined) {}
+  private readonly spare: readonly Buffer[];
+  constructor(private readonly handle: FileHandle, private readonly size: number, private readonly signal: AbortSignal | undefined) {
+    const bytes = Math.min(SLAB_BYTES, size);
+    this.spare = [Buffer.allocUnsafeSlow(bytes), Buffer.allocUnsafeSlow(bytes)];
+  }
 
   /** Bytes from `at`, at least one and none beyond `end`, if they are in memory. */
   here(at: number, end: number): Uint8Array | undefined {
@@ -96,7 +99,7 @@ class Slabs {
 
   private async read(at: number): Promise<{ readonly at: number; readonly bytes: Uint8Array }> {
     const buffer = this.spare.find((candidate) => candidate.buffer !== this.slab.bytes.buffer)!;
-    const { bytesRead } = await this.handle.read(buffer, 0, SLAB_BYTES, at);
+    const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, at);
     return { at, bytes: buffer.subarray(0, bytesRead) };
   }
 }

@@ -114,6 +114,8 @@ class Cursor {
       if (byte === undefined) throw invalid('index', this.path, `a number in a ${this.what} is cut off`);
       value += (byte & 127) * 2 ** (7 * shift);
       if (byte < 128) {
+        // TensorFlow writes the shortest form; a longer one is a flipped bit that happens to change nothing.
+        if (byte === 0 && shift > 0) throw invalid('index', this.path, `a number in a ${this.what} is padded`);
         if (!Number.isSafeInteger(value)) throw invalid('index', this.path, `a number in a ${this.what} is out of range: ${value}`);
         return value;
       }

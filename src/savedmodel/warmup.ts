@@ -15,8 +15,8 @@ export async function checkWarmup(dir: string, signal?: AbortSignal): Promise<Fi
   const file = await openRegular(dir, WARMUP_PATH);
   if (file === undefined) return [];
   try {
-    const slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    const read = async (at: number, bytes: number) => slab.subarray(0, (await file.handle.read(slab, 0, Math.min(bytes, SLAB_BYTES), at)).bytesRead);
+    const slab = Buffer.allocUnsafeSlow(Math.min(SLAB_BYTES, Math.max(file.size, HEADER_BYTES)));
+    const read = async (at: number, bytes: number) => slab.subarray(0, (await file.handle.read(slab, 0, Math.min(bytes, slab.length), at)).bytesRead);
     let at = 0;
     for (let record = 0; at < file.size; record++) {
       const wrong = (message: string): Finding[] => [{ check: 'warmup', path: WARMUP_PATH, message: `record ${record} at byte ${at}: ${message}` }];
