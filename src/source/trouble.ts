@@ -70,6 +70,9 @@ export function troubleWith(error: unknown, doing: Doing): Trouble | undefined {
   return undefined;
 }
 
+/** Of an object that was listed a moment ago. */
+const GONE: ReadonlySet<string> = new Set(['NoSuchKey', 'NoSuchVersion', 'InvalidRange', 'MethodNotAllowed']);
+
 type Row = (code: FailureCode, tries: number, found: string, detail?: Readonly<Record<string, unknown>>) => Trouble;
 
 function answered(status: number, error: SdkError, doing: Doing, row: Row): Trouble {
@@ -78,11 +81,9 @@ function answered(status: number, error: SdkError, doing: Doing, row: Row): Trou
   const detail = { status, serverCode };
   if (serverCode === 'RequestTimeTooSkewed') return row('SourceUnreachable', TWICE, `${found}: the clocks differ`, detail); // The SDK has corrected its clock by then.
   if (status === 412) return row('SourceChanged', ONCE, `${found}: not the object that was listed`, detail);
-  if (status === 404 || status === 416) {
-    return doing.verb === 'get' && serverCode !== 'NoSuchBucket'
-      ? row('SourceChanged', ONCE, `${found}: it was listed and is no longer there`, detail)
-      : row('SourceMissing', ONCE, found, detail);
-  }
+  // By name, not by status alone: versitygw answers an unknown access key with 404, and so does any web server that is not S3.
+  if (serverCode === 'NoSuchBucket') return row('SourceMissing', ONCE, found, detail);
+  if (doing.verb === 'get' && GONE.has(serverCode)) return row('SourceChanged', ONCE, `${found}: it was listed and is no longer there`, detail);
   if (status >= 300 && status < 400) return row('SourceUnreachable', ONCE, `${found}: not the endpoint or region of this bucket; redirects are not followed`, detail);
   if (status === 401 || status === 403) return row('SourceUnreachable', ONCE, `refused with ${status} ${serverCode}, credentials ${doing.ref.credentials}`, detail);
   if (status === 408 || status === 429 || status >= 500) return row('SourceUnreachable', MAX_TRIES, found, detail);

@@ -44,6 +44,12 @@ export async function findVersitygw(progress: (line: string) => void = (line) =>
   );
 }
 
+/** Is there a binary, or a Go to build it with? Looks at files only. */
+export function canHaveVersitygw(): boolean {
+  const onPath = (name: string): boolean => (process.env['PATH'] ?? '').split(delimiter).some((directory) => existsSync(join(directory, name)));
+  return (process.env['SEGUE_VERSITYGW'] ?? '') !== '' || onPath('versitygw') || existsSync(join(cacheDirectory(), 'versitygw')) || onPath('go');
+}
+
 function cacheDirectory(): string {
   const ours = process.env['SEGUE_CACHE_DIR'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'segue');
   return join(ours, `versitygw-${VERSION}`);
