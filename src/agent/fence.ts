@@ -8,7 +8,7 @@ import type { Live } from './live';
 
 export interface Caller {
   readonly signal: AbortSignal;
-  report: Live['report'];
+  readonly report: Live['report'];
 }
 
 interface Running {

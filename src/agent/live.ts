@@ -7,8 +7,8 @@ export interface Live {
   /** Aborted when the caller stops waiting, or when a newer call or an abort takes over. Its reason says which. */
   readonly signal: AbortSignal;
   /** Throws when this effect may not act any more. Called immediately before every irreversible act. */
-  assert(): void;
-  report(details: StepReport): void;
+  readonly assert: () => void;
+  readonly report: (details: StepReport) => void;
 }
 
 /** The promise, or the signal's reason, whichever comes first. The promise goes on: only for work that others look after, such as a reload in flight. */
@@ -32,4 +32,16 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => { signal.removeEventListener('abort', stop); resolve(); }, ms);
     signal.addEventListener('abort', stop, { once: true });
   });
+}
+
+/** Runs `body` with a signal that also ends after `ms`, with this failure as its reason. The body is left behind then: whatever it still does must ask `assert` first. */
+export async function withDeadline<T>(live: Live, ms: number, failure: () => Error, body: (live: Live) => Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(failure()), Math.max(0, ms));
+  const signal = AbortSignal.any([live.signal, late.signal]);
+  try {
+    return await whileLive(body({ signal, report: live.report, assert: () => { signal.throwIfAborted(); live.assert(); } }), signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }

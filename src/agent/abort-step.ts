@@ -1,0 +1,19 @@
+// abortAttempt: nothing of this token acts any more, and here is the proof.
+
+import type { Attempt } from '../domain/host';
+import type { Proof } from '../domain/view';
+import { nowMs } from './clock';
+import type { Live } from './live';
+import type { Parts } from './parts';
+import { readProof } from './proof';
+import { tidyPartial } from './tidy';
+import { withdrawCandidate } from './withdraw';
+
+/** Runs after the token was closed and the running effect of the model has ended. Bytes that are whole stay, for a later attempt. The load inside the server ends by itself; its END is awaited by a later step. */
+export async function abortAttempt(parts: Parts, attempt: Attempt, calledMs: number, live: Live): Promise<Proof> {
+  live.report({ step: 'abortAttempt', waiting: 'the candidate to leave the list' });
+  await withdrawCandidate(parts, attempt.model, attempt.token, live);
+  const stoppedMs = nowMs() - calledMs;
+  await tidyPartial(parts, attempt.model);
+  return readProof(parts, attempt, stoppedMs);
+}

@@ -1,0 +1,199 @@
+// The agent: the only thing that touches its server and its disk. It executes and remembers; it never decides what should be served (DESIGN §2).
+
+import { randomUUID } from 'node:crypto';
+import { mkdir, realpath } from 'node:fs/promises';
+import { fail } from '../domain/failures';
+import type { Attempt, AwaitInput, DrainInput, Probed, ResolveInput, StopResult, UnloadInput } from '../domain/host';
+import { compareTokens, parseVersion, type FleetName, type ModelName, type ServerName, type Version } from '../domain/names';
+import type { ResolvedSource } from '../domain/source';
+import type { ModelView } from '../domain/view';
+import { ServingClient } from '../serving/client';
+import { listSource } from '../source/listing';
+import { abortAttempt } from './abort-step';
+import { awaitAvailable } from './await-step';
+import { beginAttempt } from './begin-step';
+import { BootFile } from './boot';
+import { nowMs } from './clock';
+import { downloadVersion, refuseForeignEndpoint } from './download-step';
+import { drainVersion } from './drain-step';
+import { Fence, type Caller } from './fence';
+import { Journal } from './journal';
+import type { Live } from './live';
+import { lockStore, type StoreLock } from './lock';
+import { ModelList } from './model-list';
+import { ModelStore } from './model-store';
+import { Observer } from './observe';
+import type { Log, Parts } from './parts';
+import { readProof } from './proof';
+import { reloadConfig } from './reload-step';
+import { Slots } from './slots';
+import { stageVersion } from './stage-step';
+import { tidyPartial } from './tidy';
+import { unloadVersion } from './unload-step';
+import { verifyVersion } from './verify-step';
+import { viewOf } from './view';
+import { startWatcher, type Watcher } from './watcher';
+
+export interface AgentOptions {
+  readonly fleet: FleetName;
+  readonly server: ServerName;
+  /** The directory the model server reads; created where it is missing. */
+  readonly root: string;
+  /** The model server: `host:port` or `unix:PATH`. It need not be there yet. */
+  readonly serving: string;
+  /** Endpoints this host may be sent to; empty or absent: any. */
+  readonly allowEndpoints?: readonly string[];
+  /** Where `file:NAME` credentials are. */
+  readonly credentialsDir?: string;
+  /** The server's --file_system_poll_wait_seconds. */
+  readonly pollSeconds?: number;
+  readonly log?: Log;
+}
+
+/** What each call brings: how it ends early, and where its news go. */
+export interface AgentCall {
+  readonly signal: AbortSignal;
+  heartbeat(details: Readonly<Record<string, unknown>>): void;
+}
+
+/** More would share the same wire and disk; the rest wait, and say so (DESIGN §2). */
+const DOWNLOADS_AT_ONCE = 2;
+
+/** Locks the root, reads the journal, writes the boot file, and begins to watch the server. Fails as StoreBusy, or where the journal is not ours. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  await mkdir(options.root, { recursive: true });
+  const root = await realpath(options.root); // The server needs absolute paths, and two names of one root are one root.
+  const lock = await lockStore(root);
+  try {
+    return await openAgent(options, root, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function openAgent(options: AgentOptions, root: string, lock: StoreLock): Promise<Agent> {
+  const journal = await Journal.open(root);
+  const store = new ModelStore(root);
+  await store.prepare();
+  const boot = new BootFile(journal, store);
+  // Without a journal a list that somebody gave the server is unknown, not empty: nothing is reloaded, and the file stays as it is (DESIGN §6).
+  if (journal.isNew) await journal.updateAll((entry) => entry, { seeded: !await boot.isForeign() });
+  if (journal.seeded) await boot.write();
+  const pollSeconds = options.pollSeconds ?? 1;
+  const client = new ServingClient(options.serving);
+  const observer = new Observer(pollSeconds);
+  const parts: Parts = {
+    fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
+    fence: new Fence(journal), list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
+    allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, log: options.log ?? (() => undefined),
+  };
+  // Nothing runs yet: whatever no model owns was left by a process that died.
+  for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model);
+  return new Agent(parts, startWatcher(parts, pollSeconds * 1000), lock);
+}
+
+/** The host's activities. Each is idempotent, killable and fenced, and returns the fresh view. */
+export class Agent {
+  constructor(private readonly parts: Parts, private readonly watcher: Watcher, private readonly lock: StoreLock) {}
+
+  /** Changes when the model server restarts. */
+  get incarnation(): string {
+    return this.parts.journal.incarnation;
+  }
+
+  /** What was promoted here: what clients are meant to get. */
+  servingVersion(model: ModelName): Version | undefined {
+    return this.parts.journal.entry(model).promoted;
+  }
+
+  async resolveSource(input: ResolveInput, call: AgentCall): Promise<ResolvedSource> {
+    refuseForeignEndpoint(this.parts, input.source);
+    const { credentialsDir } = this.parts;
+    return (await listSource(input.source, { signal: call.signal, ...(credentialsDir === undefined ? {} : { credentialsDir }) })).resolved;
+  }
+
+  async beginAttempt(attempt: Attempt, call: AgentCall): Promise<ModelView> {
+    refuseBadNames(attempt);
+    await this.parts.fence.open(attempt);
+    return this.#run(attempt, call, (live) => beginAttempt(this.parts, attempt, live));
+  }
+
+  downloadVersion(attempt: Attempt, call: AgentCall): Promise<ModelView> {
+    return this.#step(attempt, call, (live) => downloadVersion(this.parts, attempt, live));
+  }
+
+  verifyVersion(attempt: Attempt, call: AgentCall): Promise<ModelView> {
+    return this.#step(attempt, call, (live) => verifyVersion(this.parts, attempt, live));
+  }
+
+  stageVersion(attempt: Attempt, call: AgentCall): Promise<ModelView> {
+    return this.#step(attempt, call, (live) => stageVersion(this.parts, attempt, live));
+  }
+
+  reloadConfig(attempt: Attempt, call: AgentCall): Promise<ModelView> {
+    return this.#step(attempt, call, (live) => reloadConfig(this.parts, attempt, live));
+  }
+
+  async awaitAvailable(input: AwaitInput, call: AgentCall): Promise<ModelView & { readonly probed: Probed }> {
+    let probed: Probed = 'metadata';
+    const view = await this.#step(input.attempt, call, async (live) => { probed = await awaitAvailable(this.parts, input, live); });
+    return { ...view, probed };
+  }
+
+  drainVersion(input: DrainInput, call: AgentCall): Promise<ModelView> {
+    return this.#step(input.attempt, call, (live) => drainVersion(this.parts, input, live));
+  }
+
+  unloadVersion(input: UnloadInput, call: AgentCall): Promise<ModelView> {
+    return this.#step(input.attempt, call, (live) => unloadVersion(this.parts, input, live));
+  }
+
+  async abortAttempt(attempt: Attempt, call: AgentCall): Promise<StopResult> {
+    const calledMs = nowMs();
+    refuseBadNames(attempt);
+    const { fence } = this.parts;
+    await fence.close(attempt);
+    // A newer attempt holds the model: its begin has stopped this one, and it must not be disturbed.
+    if (fence.isOvertaken(attempt)) return { proof: await readProof(this.parts, attempt, nowMs() - calledMs), view: await viewOf(this.parts, attempt.model, attempt.version, call.signal) };
+    return fence.exclusively(attempt.model, callerOf(call), () => undefined, async (live) => {
+      const proof = await abortAttempt(this.parts, attempt, calledMs, live);
+      return { proof, view: await viewOf(this.parts, attempt.model, attempt.version, live.signal) };
+    });
+  }
+
+  /** Stops every effect, then lets go of the root. The model server goes on serving. */
+  async close(): Promise<void> {
+    await this.parts.fence.stopAll(fail('StoreBusy', `the agent of ${this.parts.server} is stopping`));
+    await this.watcher.stop();
+    this.parts.client.close();
+    await this.lock.release();
+  }
+
+  /** A greater token that never began here, because this agent lost its journal or the begin, begins now. */
+  async #step(attempt: Attempt, call: AgentCall, effect: (live: Live) => Promise<void>): Promise<ModelView> {
+    refuseBadNames(attempt);
+    if (compareTokens(attempt.token, this.parts.journal.entry(attempt.model).token) > 0) await this.beginAttempt(attempt, call);
+    return this.#run(attempt, call, effect);
+  }
+
+  #run(attempt: Attempt, call: AgentCall, effect: (live: Live) => Promise<void>): Promise<ModelView> {
+    return this.parts.fence.run(attempt, callerOf(call), async (live) => {
+      await effect(live);
+      return viewOf(this.parts, attempt.model, attempt.version, live.signal);
+    });
+  }
+}
+
+function callerOf(call: AgentCall): Caller {
+  return { signal: call.signal, report: (details) => call.heartbeat(details) };
+}
+
+/** Names become paths here; whoever parsed them before, this is the last look. */
+function refuseBadNames({ model, version, retain }: Attempt): void {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/.test(model)) throw fail('InvalidInput', `model: want letters, digits, _ . - and no leading dot, found ${JSON.stringify(model)}`, { path: 'model', found: model });
+  for (const one of [...(version === undefined ? [] : [version]), ...retain]) {
+    const parsed = parseVersion(one);
+    if ('why' in parsed) throw fail('InvalidInput', `version: ${parsed.why}`, { path: 'version', found: one });
+  }
+}

@@ -1,0 +1,30 @@
+// beginAttempt: raises the token, stops and proves stopped what a lower one was doing, removes what no live attempt owns.
+
+import type { Attempt } from '../domain/host';
+import { compareTokens } from '../domain/names';
+import type { Live } from './live';
+import type { Parts } from './parts';
+import { prune } from './prune';
+import { withdrawCandidate } from './withdraw';
+import { tidyPartial } from './tidy';
+
+/** Runs after the fence has opened for this token and the older effect of the model, if any, has ended. Twice is once. */
+export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
+  const { model, token } = attempt;
+  const { candidate } = parts.journal.entry(model);
+  if (candidate !== undefined && compareTokens(candidate.token, token) < 0) {
+    live.report({ step: 'beginAttempt', waiting: `${model}/${candidate.version} of an earlier attempt to leave the list` });
+    await withdrawCandidate(parts, model, candidate.token, live);
+  }
+  live.assert();
+  await dropForeignPartial(parts, attempt);
+  await tidyPartial(parts, model);
+  await prune(parts, attempt, live);
+}
+
+/** Bytes of another version or listing are of no use to this attempt. */
+async function dropForeignPartial(parts: Parts, attempt: Attempt): Promise<void> {
+  const { partial } = parts.journal.entry(attempt.model);
+  if (partial === undefined || (partial.version === attempt.version && partial.pin === attempt.pin)) return;
+  await parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: undefined }));
+}

@@ -1,0 +1,45 @@
+// <root>/boot.config: what a restarted server serves before anyone speaks to it. Only what was promoted, so that it can never begin with a version that kills it (DESIGN §6).
+
+import { readFile } from 'node:fs/promises';
+import { composeBoot } from '../domain/list';
+import { namesInBootText, toBootText } from '../serving/model-list';
+import { diskFailure, isMissing } from './disk-failure';
+import { replaceDurably } from './durable-file';
+import type { Journal } from './journal';
+import type { ModelStore } from './model-store';
+
+export class BootFile {
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(private readonly journal: Journal, private readonly store: ModelStore) {}
+
+  /** Makes the file say what the journal, written before, says was promoted. One write at a time: models are promoted independently. */
+  write(): Promise<void> {
+    const mine = this.#writing.then(() => this.#write());
+    this.#writing = mine.catch(() => undefined); // Told to whoever asked for that write.
+    return mine;
+  }
+
+  /** Does the file give a server models that no journal of ours knows of? What is no list at all counts as unknown, which is not empty. */
+  async isForeign(): Promise<boolean> {
+    const text = await this.#read();
+    return text !== undefined && namesInBootText(text)?.length !== 0;
+  }
+
+  async #write(): Promise<void> {
+    const entries = [...this.journal.models].map(([model, entry]) => ({
+      model, registered: entry.registered, aspired: entry.aspired, labels: entry.labels, ...(entry.promoted === undefined ? {} : { promoted: entry.promoted }),
+    }));
+    const text = toBootText(composeBoot(entries, this.store.root));
+    if (text !== await this.#read()) await replaceDurably(this.store.bootFile(), text);
+  }
+
+  async #read(): Promise<string | undefined> {
+    try {
+      return await readFile(this.store.bootFile(), 'utf8');
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw diskFailure(error, `read ${this.store.bootFile()}`);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+// downloadVersion: bytes into staging, under a name no server can see. Resumes what an earlier attempt left of the same listing.
+
+import { mkdir, statfs } from 'node:fs/promises';
+import { endpointAllowed } from '../domain/endpoints';
+import { fail } from '../domain/failures';
+import type { Attempt } from '../domain/host';
+import { formatToken, type Pin, type Version } from '../domain/names';
+import type { ManifestFile, SourceRef } from '../domain/source';
+import { downloadFiles } from '../source/download';
+import { listSource, type SourceListing } from '../source/listing';
+import { SocketLedger } from '../source/sockets';
+import { diskFailure } from './disk-failure';
+import type { Live } from './live';
+import { ownPartial } from './own-partial';
+import { bytesOf, readPartialRecord } from './partial-record';
+import type { Parts } from './parts';
+import { rateMeter } from './rate';
+import { RecordKeeper } from './record-keeper';
+import { hashFile, sizeOf } from './tree';
+
+/** Room for the file system's own bookkeeping beside the bytes (reliability reference §4, ENOSPC). */
+const SPACE_FACTOR = 1.1;
+
+/** Listing and bytes on this agent's credentials. Nothing is touched where the version is whole already. */
+export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
+  const { model, version, source } = attempt;
+  if (version === undefined || source === undefined) throw new Error('downloadVersion without version and source');
+  refuseForeignEndpoint(parts, source);
+  if (await isWhole(parts, attempt)) return;
+  const ledger = ledgerOf(parts, attempt);
+  await parts.downloads.run(live.signal, (ahead) => live.report({ step: 'downloadVersion', waiting: 'a download slot of this host', ahead }), async () => {
+    const options = { signal: live.signal, sockets: ledger, ...(parts.credentialsDir === undefined ? {} : { credentialsDir: parts.credentialsDir }) };
+    live.report({ step: 'downloadVersion', waiting: 'the listing' });
+    const listing = await listSource(source, options);
+    assertWanted(parts, attempt, listing);
+    const { pin, bytes: of } = listing.resolved;
+    const path = parts.store.stagingPath(model, version, pin);
+    await own(parts, attempt, version, pin, path, live);
+    const have = await believable(path, listing, parts.processId, live);
+    await assertRoom(parts, of - bytesOf(have));
+    const record = new RecordKeeper(path, { version, pin, of, files: have, phase: 'fetching', writer: parts.processId });
+    try {
+      const rate = rateMeter('downloadVersion', of, live);
+      const files = await downloadFiles(source, listing, path, { ...options, have, onProgress: rate, onFile: (file) => record.add(file) });
+      live.assert();
+      await record.finish({ version, pin, of, files, phase: 'fetched', writer: parts.processId });
+    } finally {
+      await record.quiet(); // Nothing of this attempt writes after it ended.
+    }
+  });
+}
+
+/** No socket exists yet. */
+export function refuseForeignEndpoint(parts: Pick<Parts, 'server' | 'allowEndpoints'>, source: SourceRef): void {
+  if (endpointAllowed(source.endpoint, parts.allowEndpoints)) return;
+  throw fail('EndpointNotAllowed', `${parts.server}: want one of ${parts.allowEndpoints.join(', ')}, found ${source.endpoint ?? 'aws'}`, { server: parts.server, want: parts.allowEndpoints, found: source.endpoint ?? 'aws' });
+}
+
+/** Staged, or all bytes there: nothing to fetch. */
+async function isWhole(parts: Parts, attempt: Attempt): Promise<boolean> {
+  const { model, version, pin, digest } = attempt;
+  if (version === undefined) return false;
+  const entry = parts.journal.entry(model);
+  const staged = entry.staged[version];
+  if (staged !== undefined && (digest === undefined ? staged.pin === pin : staged.digest === digest) && await parts.store.has(model, version)) return true;
+  const own = await ownPartial(parts, attempt);
+  return own !== undefined && own.record.phase !== 'fetching';
+}
+
+function ledgerOf(parts: Parts, attempt: Attempt): SocketLedger {
+  const held = parts.ledgers.get(attempt.model);
+  if (held !== undefined && formatToken(held.token) === formatToken(attempt.token)) return held.ledger;
+  const ledger = new SocketLedger();
+  parts.ledgers.set(attempt.model, { token: attempt.token, ledger });
+  return ledger;
+}
+
+/** The pin is what the rollout resolved; the digest what a version is, for ever. */
+function assertWanted(parts: Parts, attempt: Attempt, listing: SourceListing): void {
+  const what = `${attempt.model}/${attempt.version} from ${attempt.source?.uri} at ${attempt.source?.endpoint ?? 'aws'}`;
+  const { pin, digest } = listing.resolved;
+  if (attempt.pin !== undefined && attempt.pin !== pin) throw fail('SourceChanged', `${what}: the objects changed since the rollout looked: want ${attempt.pin}, found ${pin}`, { want: attempt.pin, found: pin });
+  if (attempt.digest !== undefined && digest !== undefined && attempt.digest !== digest) throw fail('IntegrityMismatch', `${what}: want ${attempt.digest}, its manifest says ${digest}`, { want: attempt.digest, found: digest });
+  if (listing.resolved.files === 0) throw fail('SourceMissing', `${what}: no files`, { server: parts.server });
+}
+
+/** One staging directory per model: others belong to attempts that are over. */
+async function own(parts: Parts, attempt: Attempt, version: Version, pin: Pin, path: string, live: Live): Promise<void> {
+  live.assert();
+  await parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: { version, pin } }));
+  await parts.store.sweep(attempt.model, path);
+  await onDisk('make the staging directory', () => mkdir(path, { recursive: true }));
+}
+
+/** Files of the record that are really there. Another process's are hashed again: after a power cut a name may stand for nothing. */
+async function believable(path: string, listing: SourceListing, processId: string, live: Live): Promise<readonly ManifestFile[]> {
+  const record = await readPartialRecord(path);
+  const sizes = new Map(listing.files.map((file) => [file.path, file.size]));
+  const believed: ManifestFile[] = [];
+  for (const file of record?.files ?? []) {
+    if (sizes.get(file.path) !== file.size || await sizeOf(path, file.path) !== file.size) continue;
+    live.report({ step: 'downloadVersion', waiting: 'the bytes left by an earlier attempt to be checked', bytes: bytesOf(believed) });
+    if (record?.writer === processId || (await hashFile(path, file.path, live.signal)).sha256 === file.sha256) believed.push(file);
+  }
+  return believed;
+}
+
+async function assertRoom(parts: Parts, bytes: number): Promise<void> {
+  const disk = await onDisk('ask for the free space', () => statfs(parts.store.root));
+  const free = disk.bavail * disk.bsize;
+  const want = Math.ceil(bytes * SPACE_FACTOR);
+  if (free < want) throw fail('InsufficientDisk', `${parts.server}: ${parts.store.root} has ${free} bytes free, want ${want}`, { server: parts.server, want, found: free });
+}
+
+async function onDisk<T>(tried: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw diskFailure(error, tried);
+  }
+}

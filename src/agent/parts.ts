@@ -1,0 +1,39 @@
+// What the steps of one agent share. Made once, in agent.ts.
+
+import type { FleetName, ModelName, ServerName, Token } from '../domain/names';
+import type { ServingClient } from '../serving/client';
+import type { SocketLedger } from '../source/sockets';
+import type { BootFile } from './boot';
+import type { Fence } from './fence';
+import type { Journal } from './journal';
+import type { ModelList } from './model-list';
+import type { ModelStore } from './model-store';
+import type { Observer } from './observe';
+import type { Slots } from './slots';
+
+/** A line for the process's log. */
+export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+
+export interface Parts {
+  readonly fleet: FleetName;
+  readonly server: ServerName;
+  /** Tells this process's writings from an earlier one's. */
+  readonly processId: string;
+  readonly journal: Journal;
+  readonly store: ModelStore;
+  readonly boot: BootFile;
+  readonly fence: Fence;
+  readonly client: ServingClient;
+  readonly list: ModelList;
+  readonly observer: Observer;
+  /** How many downloads run at once on this host. */
+  readonly downloads: Slots;
+  /** A drain freezes every transition of the server, so there is one at a time (DESIGN §6). */
+  readonly drains: Slots;
+  /** The sockets of each model's newest attempt, for the proof. */
+  readonly ledgers: Map<ModelName, { readonly token: Token; readonly ledger: SocketLedger }>;
+  /** Empty: any. */
+  readonly allowEndpoints: readonly string[];
+  readonly credentialsDir: string | undefined;
+  readonly log: Log;
+}

@@ -1,0 +1,49 @@
+// That nothing of an attempt is left, read from the system after the fact (DESIGN §5).
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { sep } from 'node:path';
+import type { Attempt } from '../domain/host';
+import { formatToken } from '../domain/names';
+import type { Proof } from '../domain/view';
+import type { Parts } from './parts';
+import { listedOf } from './view';
+
+const WRITES = 0o3; // O_WRONLY | O_RDWR
+
+/** @param stoppedMs from the call to the moment nothing of the attempt could act. */
+export async function readProof(parts: Parts, attempt: Attempt, stoppedMs: number): Promise<Proof> {
+  const { model, token } = attempt;
+  const held = parts.ledgers.get(model);
+  const sockets = held !== undefined && formatToken(held.token) === formatToken(token) ? held.ledger.open() : undefined;
+  const writers = openWriters(parts.store.stagingOf(model));
+  const entry = parts.journal.entry(model);
+  return {
+    token,
+    sockets: sockets?.count ?? 0,
+    writers: writers ?? 0,
+    partial: entry.partial === undefined ? 'none' : 'kept',
+    aspired: attempt.version !== undefined && entry.promoted !== attempt.version && listedOf(entry).includes(attempt.version),
+    readFrom: writers === undefined || sockets?.readFrom === 'process' ? 'process' : 'kernel',
+    stoppedMs: Math.round(stoppedMs * 10) / 10,
+    atMs: Date.now(),
+  };
+}
+
+/** File descriptors of this process open for writing below a directory; nothing where there is no /proc. */
+export function openWriters(directory: string): number | undefined {
+  let descriptors: string[];
+  try {
+    descriptors = readdirSync('/proc/self/fd');
+  } catch {
+    return undefined; // No Linux: this process's own bookkeeping is all there is.
+  }
+  return descriptors.filter((fd) => {
+    try {
+      const target = readlinkSync(`/proc/self/fd/${fd}`);
+      if (target !== directory && !target.startsWith(directory + sep)) return false;
+      return (Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '0', 8) & WRITES) !== 0;
+    } catch {
+      return false; // Closed meanwhile.
+    }
+  }).length;
+}
