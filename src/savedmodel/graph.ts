@@ -20,6 +20,8 @@ export interface GraphNode {
 
 /** The largest graphs known have some hundred thousand nodes, function bodies included. */
 const MAX_NODES = 5_000_000;
+/** What looking at an empty node costs, in bytes of a full one. */
+const NODE_COST_BYTES = 64;
 const { field: OF_GRAPH } = GraphDefSchema;
 const { field: OF_NODE } = NodeDefSchema;
 const { field: OF_FUNCTION } = FunctionDefSchema;
@@ -37,7 +39,7 @@ export async function eachNode(graph: Uint8Array, pace: Pace, visit: (node: Grap
     for (const node of fieldsNumbered(bytes, nodeField)) {
       if (++nodes > MAX_NODES) throw invalid('limit', GRAPH_PATH, `more than ${MAX_NODES} nodes`);
       visit({ scope, name: text(lastField(node, OF_NODE.name.number)), op: text(lastField(node, OF_NODE.op.number)), bytes: node });
-      const rest = pace.after(node.length);
+      const rest = pace.after(node.length + NODE_COST_BYTES);
       if (rest !== undefined) await rest;
     }
   }

@@ -3,6 +3,7 @@
 import { crc32c, unmaskCrc } from './crc32c';
 
 const CHECKSUM_BYTES = 4;
+const GATHER_BYTES = 16 * 2 ** 10;
 
 /** Feed it the stored bytes in any pieces; then `end` gives the checksum to compare, or why the layout is none. */
 export class StringsCheck {
@@ -13,6 +14,8 @@ export class StringsCheck {
   private stored = 0;
   private length = 0;
   private lengthBytes = 0;
+  private readonly lengths = new DataView(new ArrayBuffer(GATHER_BYTES));
+  private gathered = 0;
   private readonly checksum: number[] = [];
   private why: string | undefined;
 
@@ -42,11 +45,23 @@ export class StringsCheck {
       return;
     }
     if (this.length > this.size) this.why = `a string of ${this.length} bytes cannot be in ${this.size}`;
-    this.crc = crc32c(lengthAsSummed(this.length), this.crc);
+    this.sumLength();
     this.dataBytes += this.length;
     this.length = 0;
     this.lengthBytes = 0;
     this.lengthsLeft--;
+    if (this.lengthsLeft === 0) this.sumGathered();
+  }
+
+  /** Gathered first: a vocabulary has a million of them. */
+  private sumLength(): void {
+    if (this.gathered + 8 > this.lengths.byteLength) this.sumGathered();
+    this.gathered += writeLength(this.lengths, this.gathered, this.length);
+  }
+
+  private sumGathered(): void {
+    this.crc = crc32c(new Uint8Array(this.lengths.buffer, 0, this.gathered), this.crc);
+    this.gathered = 0;
   }
 
   private pushChecksum(byte: number): void {
@@ -58,14 +73,14 @@ export class StringsCheck {
   }
 }
 
-/** Lengths are summed as u32 little-endian, those that do not fit as u64: older checkpoints knew only u32. */
-export function lengthAsSummed(length: number): Uint8Array {
-  const wide = length > 0xffffffff;
-  const bytes = new Uint8Array(wide ? 8 : 4);
-  const view = new DataView(bytes.buffer);
-  if (wide) view.setBigUint64(0, BigInt(length), true);
-  else view.setUint32(0, length, true);
-  return bytes;
+/** Lengths are summed as u32 little-endian, those that do not fit as u64: older checkpoints knew only u32. Gives the bytes written. */
+export function writeLength(into: DataView, at: number, length: number): 4 | 8 {
+  if (length > 0xffffffff) {
+    into.setBigUint64(at, BigInt(length), true);
+    return 8;
+  }
+  into.setUint32(at, length, true);
+  return 4;
 }
 
 /** The strings of a tensor that passed its check. */

@@ -6,7 +6,6 @@ import { DataType } from '../../src/proto/gen/tensorflow/core/framework/types_pb
 import { VersionDefSchema } from '../../src/proto/gen/tensorflow/core/framework/versions_pb';
 import { BundleEntryProtoSchema, BundleHeaderProtoSchema } from '../../src/proto/gen/tensorflow/core/protobuf/tensor_bundle_pb';
 import { crc32c, maskCrc } from '../../src/savedmodel/crc32c';
-import { lengthAsSummed } from '../../src/savedmodel/strings-check';
 
 export interface Entry {
   readonly key: Uint8Array | string;
@@ -72,8 +71,7 @@ export function floats(tensors: Readonly<Record<string, readonly number[]>>): { 
 /** A string tensor's bytes and its (unmasked) checksum. */
 export function strings(values: readonly string[]): { readonly bytes: Buffer; readonly crc: number } {
   const data = values.map((value) => Buffer.from(value));
-  let crc = 0;
-  for (const { length } of data) crc = crc32c(lengthAsSummed(length), crc);
+  let crc = crc32c(new Uint8Array(Uint32Array.from(data, ({ length }) => length).buffer));
   const lengthsCrc = u32(maskCrc(crc));
   crc = crc32c(lengthsCrc, crc);
   for (const bytes of data) crc = crc32c(bytes, crc);
