@@ -14,6 +14,7 @@ export function differences(timeline: Timeline, replayed: Replayed): string[] {
     ...compareHappened(timeline, replayed),
     ...compareReloads(timeline, replayed.reloads),
     ...compareSamples(timeline, replayed),
+    ...replayed.sampleProblems,
     ...replayed.choiceProblems,
   ];
 }

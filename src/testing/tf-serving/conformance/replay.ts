@@ -13,6 +13,7 @@ import { ServingError, statusText } from '../status';
 import { hiddenHolds } from './hidden-holds';
 import { MemoryFiles } from './memory-files';
 import { Oracle } from './oracle';
+import { samplerOf } from './sampling';
 import { statusProtoText } from './status-text';
 import { THE_MODEL, type Entry, type HandleSpec, type Timeline } from './timeline';
 
@@ -40,6 +41,8 @@ export interface Replayed {
   readonly reloads: readonly ReloadOutcome[];
   /** By line: what a status, handle or take line shows here. */
   readonly samples: ReadonlyMap<number, string>;
+  /** Between printed lines: what changed here and not in the recording. */
+  readonly sampleProblems: readonly string[];
   /** Ties between models that the recording does not know, or knows otherwise. */
   readonly choiceProblems: readonly string[];
 }
@@ -95,6 +98,14 @@ export async function replay(timeline: Timeline, phase: Phase = timeline.phased 
     name: spec.model, ...(spec.version !== undefined && { version: spec.version }), ...(spec.label !== undefined && { label: spec.label }),
   });
 
+  const showHandle = (spec: HandleSpec): string => resultOf(() => {
+    const handle = take(spec);
+    handle.release();
+    return okText(handle);
+  });
+
+  const showStatus = (model: string, version?: bigint): string => resultOf(() => statusProtoText(required(server).core.monitor, model, version));
+
   const release = (id: string): void => {
     handles.get(id)?.release();
     handles.delete(id);
@@ -132,17 +143,11 @@ export async function replay(timeline: Timeline, phase: Phase = timeline.phased 
         release(entry.id);
         return;
       case 'handle':
-        samples.set(entry.line, resultOf(() => {
-          const handle = take(entry.spec);
-          handle.release();
-          return okText(handle);
-        }));
+        samples.set(entry.line, showHandle(entry.spec));
         return;
-      case 'status': {
-        const model = entry.model === THE_MODEL ? firstModel : entry.model;
-        samples.set(entry.line, resultOf(() => statusProtoText(required(server).core.monitor, model, entry.version)));
+      case 'status':
+        samples.set(entry.line, showStatus(entry.model === THE_MODEL ? firstModel : entry.model, entry.version));
         return;
-      }
       case 'anyBlocked':
         samples.set(entry.line, String(reloads.some(({ answer }) => answer === undefined)));
         return;
@@ -150,12 +155,23 @@ export async function replay(timeline: Timeline, phase: Phase = timeline.phased 
     }
   };
 
+  const sampler = samplerOf(timeline);
+  const sampleUntil = async (untilMs: number): Promise<void> => {
+    for (let next = sampler.instants[sampled]; next !== undefined && next < untilMs; next = sampler.instants[sampled]) {
+      sampled += 1;
+      await clock.runUntil(next);
+      sampleProblems.push(...sampler.compare(next, (what, model) => (what === 'status' ? showStatus(model) : showHandle({ model }))));
+    }
+  };
+  let sampled = 0;
+  const sampleProblems: string[] = [];
   const holds = hiddenHolds(timeline);
   const played = oracle.inPlayingOrder(phase.earlierMs);
   let awaitedReloads = 0;
   for (const entry of played) {
     const due = holds.filter((hold) => hold.releasedBefore === entry.line);
     // A hold ends just before what it sets free; that comes by itself and a little early is too early.
+    await sampleUntil(entry.atMs);
     await clock.runUntil(due.length > 0 ? Math.max(clock.nowMs(), due[0]?.releasedMs ?? 0) : entry.atMs);
     for (const { id } of due) release(id);
     for (const { id } of holds.filter((hold) => hold.takenBefore === entry.line)) takeAny(id);
@@ -170,7 +186,8 @@ export async function replay(timeline: Timeline, phase: Phase = timeline.phased 
   await clock.runUntil(clock.nowMs() + MAX_WAIT_MS);
   server?.core.stop();
   server?.reloader.stop();
-  return { happened, created, reloads, samples, choiceProblems: oracle.problems };
+  const unused = oracle.unusedChoices().map(({ line, atMs }) => `line ${line}: a tie at ${atMs} that does not occur here`);
+  return { happened, created, reloads, samples, sampleProblems, choiceProblems: [...oracle.problems, ...unused] };
 }
 
 /** What the recordings' ServerCore was given for its first loads; both used 8. */

@@ -86,14 +86,16 @@ const LINES: readonly (readonly [RegExp, Make])[] = [
   [/^log E: (.*)$/s, ([log = '']) => ({ kind: 'log', text: log.trim() })],
   [/^choice (load|unload) (.*)$/, ([action, due = '']) => ({ kind: 'choice', action: action as 'load' | 'unload', due: due.trim().split(' ') })],
   [/^status\(([^)]*)\): (.*)$/s, ([model = '', status = '']) => ({ kind: 'status', model, text: status })],
-  [/^status ([^ :/]+)(?:\/(-?[0-9]+))?: (.*)$/s, ([model = '', version = '', status = '']) => ({ kind: 'status', model, ...(version !== '' && { version: BigInt(version) }), text: status })],
+  [/^status ([^ :/]+)(?:\/(-?[0-9]+))?: ((?:model_version_status|[A-Z_]+:).*)$/s, ([model = '', version = '', status = '']) => ({ kind: 'status', model, ...(version !== '' && { version: BigInt(version) }), text: status })],
   [/^status by label: (.*)$/s, ([status = '']) => ({ kind: 'status', model: THE_MODEL, text: status })],
   [/^handle\(([^,]*),(-?[0-9]+),([^)]*)\): (.*)$/s, ([model = '', version = '', label = '', result = '']) => ({ kind: 'handle', spec: spec(model, version, label), text: result })],
   [/^handle> take ([^ ]+) ([^ ]*) ([^ ]+)$/, ([id = '', model = '', which = '']) => ({ kind: 'take', id, spec: /^-?[0-9]+$/.test(which) ? spec(model, which, '') : spec(model, '-1', which) })],
   [/^handle> release ([^ ]+)$/, ([id = '']) => ({ kind: 'release', id })],
   [/^take ([^ ]+) -> (.*)$/s, ([id = '', result = '']) => ({ kind: 'taken', id, text: result })],
   [/^.*STILL BLOCKED after/, () => ({ kind: 'anyBlocked', blocked: true })],
-  [/^(?:fs|server|create|reload|event|status|handle|take|choice|log|ReloadConfig)\b ?[>(:-]/, (_groups, where) => { throw new Error(`${where}: a line of a known kind, but not in its form`); }],
+  [/^.*\bdone\? (?:no|0)$/, () => ({ kind: 'anyBlocked', blocked: true })],
+  // Other words of a scenario's author may begin with anything, these not.
+  [/^(?:event \{|ReloadConfig |handle>|choice (?:load|unload))/, (_groups, where) => { throw new Error(`${where}: a line of a known kind, but not in its form`); }],
 ];
 
 /** "status by label" does not say of which model: the first of the first list. */
