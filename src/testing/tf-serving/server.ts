@@ -17,7 +17,7 @@ import { getModelStatus, handleReloadConfig } from './model-service';
 import { getModelMetadata, predict, type PredictableServable } from './prediction-service';
 import { ConfigReloader } from './reload';
 import { savedModelLoader, type LoadServable } from './saved-model-loader';
-import { loadServable } from './interim-servable';
+import { loadServable } from './servable';
 import { DEFAULT_SETTINGS, INITIAL_LOAD_THREADS, type SimulatorSettings } from './settings';
 import { serveStats } from './stats';
 import { ServingError } from './status';
