@@ -84,11 +84,12 @@ export class Session {
       }
       const node = frame.body.nodes.get(name);
       if (node === undefined) throw new ServingError('INVALID_ARGUMENT', `Unknown input node '${name}'${where(frame.scope)}`);
-      const missing = [...node.inputs.filter((input) => !frame.fed.has(key(input.node, input.index))).map((input) => input.node), ...node.controls.filter((control) => !frame.fed.has(key(control, 0)))].filter((other) => !done.has(other));
+      const needed = [...node.inputs, ...node.controls.map((control) => ({ node: control, index: 0 }))];
+      const missing = needed.filter(({ node: from, index }) => !frame.fed.has(key(from, index)) && !done.has(from)).map(({ node: from }) => from);
       if (missing.length > 0) {
         if (waiting.has(name)) throw new ServingError('INVALID_ARGUMENT', `Graph is invalid, contains a cycle through node ${name}${where(frame.scope)}`);
         waiting.add(name);
-        stack.push(...missing);
+        stack.push(...missing.reverse());
         continue;
       }
       stack.pop();
