@@ -1,5 +1,6 @@
 // The wire: ModelService and PredictionService over grpc-js, with the stock server's thread cap and cut messages (reference §1, §2 "Thread exhaustion").
 
+import { statSync, unlinkSync } from 'node:fs';
 import { fromBinary, toBinary, type DescMessage, type DescMethodUnary, type MessageShape } from '@bufbuild/protobuf';
 import { Server, ServerCredentials, type status as grpcStatus, type sendUnaryData, type ServerUnaryCall, type UntypedServiceImplementation, type ServiceDefinition } from '@grpc/grpc-js';
 import { ServingError, wireMessage } from './status';
@@ -36,12 +37,18 @@ export function createGrpcServer(methods: readonly Method[], threads: ThreadCap)
   return server;
 }
 
-/** `host:port` or `unix:PATH`; resolves with the port (0 for a socket). */
-export function bind(server: Server, address: string): Promise<number> {
+/** `host:port` or `unix:PATH`; resolves with the port (0 for a socket). A socket left by an earlier process is replaced, as gRPC's C++ core does. */
+export function bind(server: Server, address: string, log: (text: string) => void): Promise<number> {
+  const socket = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  if (socket !== undefined && statSync(socket, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(socket);
   return new Promise((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(port);
-      else reject(error);
+      if (error === null) {
+        resolve(port);
+        return;
+      }
+      log(error.message);
+      reject(new ServingError('INVALID_ARGUMENT', 'Failed to BuildAndStart gRPC server'));
     });
   });
 }

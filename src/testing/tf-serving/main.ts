@@ -14,8 +14,11 @@ export interface Output {
   err(line: string): void;
 }
 
-/** Runs until told to stop; then resolves with the exit code. SIGTERM and SIGINT end it at once, without drain. */
-export async function runSimulator(argv: readonly string[], output: Output = CONSOLE, stop: Promise<void> = untilSignal()): Promise<number> {
+/**
+ * Resolves with the exit code when it could not start, or when told to stop. Signals are not handled: SIGTERM kills it at once, as it kills the real one,
+ * with calls in flight cut (reference §7).
+ */
+export async function runSimulator(argv: readonly string[], output: Output = CONSOLE, stop: Promise<void> = new Promise(() => undefined)): Promise<number> {
   const flags = parseFlags(argv);
   if ('error' in flags) {
     output.err(`${flags.error}\n${usage()}`);
@@ -34,9 +37,7 @@ export async function runSimulator(argv: readonly string[], output: Output = CON
   for (const rule of flags.delays) faults.delay(rule);
   for (const rule of flags.errors) faults.error(rule);
   try {
-    const starting = startSimulator({ ...flags.settings, faults, log: logTo(output) });
-    const simulator = await Promise.race([starting, stop.then(() => undefined)]);
-    if (simulator === undefined) return 0;
+    const simulator = await startSimulator({ ...flags.settings, faults, log: logTo(output) });
     announce(simulator, output);
     await stop;
     await simulator.stop();
@@ -63,11 +64,4 @@ function announce(simulator: Simulator, output: Output): void {
 function logTo(output: Output): Log {
   const line = (letter: string, text: string): string => `[segue simulator] ${letter} ${new Date().toISOString()} ${text}`;
   return { error: (text) => output.err(line('E', text)), warning: (text) => output.err(line('W', text)), info: (text) => output.err(line('I', text)) };
-}
-
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
-  });
 }

@@ -1,35 +1,28 @@
 // model_servers/server.cc: one simulated model server in this process. Its ports open when the initial models are up (reference §2 "First config").
 
-import type { Server as HttpServer } from 'node:http';
 import { fromText } from '@bufbuild/protobuf/txtpb';
-import type { Server } from '@grpc/grpc-js';
-import { PredictionService } from '../../proto/gen/tensorflow_serving/apis/prediction_service_pb';
 import { ModelService } from '../../proto/gen/tensorflow_serving/apis/model_service_pb';
+import { PredictionService } from '../../proto/gen/tensorflow_serving/apis/prediction_service_pb';
 import { ModelServerConfigSchema, type ModelServerConfig } from '../../proto/gen/tensorflow_serving/config/model_server_config_pb';
 import { RealClock } from './clock';
 import { readConfigFile, singleModelConfig } from './config-file';
-import { ServerCore } from './core';
+import { ServerCore, type CoreOptions } from './core';
 import { PredictionCounter, type PredictionCounts } from './counts';
 import { Faults } from './faults';
 import { realFileSystem } from './fs-view';
-import { bind, createGrpcServer, method, type Method } from './grpc';
+import { method, type Method } from './grpc';
 import { getModelStatus, handleReloadConfig } from './model-service';
+import { openPorts, type Ports } from './ports';
 import { getModelMetadata, predict, type PredictableServable } from './prediction-service';
 import { ConfigReloader } from './reload';
 import { savedModelLoader, type LoadServable } from './saved-model-loader';
 import { loadServable } from './servable';
 import { DEFAULT_SETTINGS, INITIAL_LOAD_THREADS, type SimulatorSettings } from './settings';
-import { serveStats } from './stats';
 import { ServingError } from './status';
 import { ThreadCap } from './thread-cap';
 import { PeriodicFunction } from './threads';
 
-export interface Simulator {
-  /** gRPC over TCP; 0 without. */
-  readonly port: number;
-  readonly socketPath: string | undefined;
-  readonly restPort: number | undefined;
-  readonly statsPort: number | undefined;
+export interface Simulator extends Omit<Ports, 'close'> {
   readonly core: ServerCore<PredictableServable>;
   readonly faults: Faults;
   counts(): PredictionCounts;
@@ -47,11 +40,39 @@ export async function startSimulator(options: StartOptions = {}): Promise<Simula
   const config = initialConfig(settings);
   const clock = new RealClock();
   const faults = options.faults ?? new Faults();
+  const counter = new PredictionCounter();
+  const threads = new ThreadCap(settings.grpcMaxThreads);
   let loadAttempts = 0n;
-  const createLoader = savedModelLoader({
+  const core = new ServerCore(clock, realFileSystem, savedModelLoader({
     clock, faults, tags: settings.savedModelTags.split(','), loadServable: options.loadServable ?? loadServable, onAttempt: () => { loadAttempts += 1n; },
-  });
-  const core = new ServerCore(clock, realFileSystem, createLoader, {
+  }), coreOptions(settings), settings.log);
+  const reloader = new ConfigReloader(core);
+  let ports: Ports | undefined;
+  const stop = async (): Promise<void> => {
+    reloader.stop();
+    core.stop();
+    clock.stop();
+    ports?.close();
+  };
+  try {
+    await reloader.reload(config);
+    ports = await openPorts(settings, core, [
+      ...modelService(core, reloader, (name) => (name === LOAD_ATTEMPTS ? loadAttempts : undefined)),
+      ...predictionService(core, clock, faults, counter),
+    ], threads, {
+      counts: () => counter.snapshot(), config: () => reloader.config, handlesHeld: () => core.manager.basic.handlesHeld,
+      busyThreads: () => threads.busy, reloading: () => reloader.busy,
+    });
+    pollConfigFile(settings, clock, reloader);
+    return { ...ports, core, faults, counts: () => counter.snapshot(), config: () => reloader.config, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function coreOptions(settings: SimulatorSettings): CoreOptions {
+  return {
     loadThreads: settings.numLoadThreads,
     unloadThreads: settings.numUnloadThreads,
     maxLoadRetries: settings.maxNumLoadRetries,
@@ -60,46 +81,7 @@ export async function startSimulator(options: StartOptions = {}): Promise<Simula
     pollWaitSeconds: settings.fileSystemPollWaitSeconds,
     initialLoadThreads: INITIAL_LOAD_THREADS,
     allowLabelsForUnavailable: settings.allowVersionLabelsForUnavailableModels,
-  }, settings.log);
-  const reloader = new ConfigReloader(core);
-  const counter = new PredictionCounter();
-  const servers: Server[] = [];
-  const httpServers: HttpServer[] = [];
-  const stop = async (): Promise<void> => {
-    reloader.stop();
-    core.stop();
-    clock.stop();
-    for (const server of servers) server.forceShutdown();
-    for (const server of httpServers) {
-      server.close();
-      server.closeAllConnections();
-    }
   };
-  try {
-    await reloader.reload(config);
-    const methods = [
-      ...modelService(core, reloader, (name) => (name === LOAD_ATTEMPTS ? loadAttempts : undefined)),
-      ...predictionService(core, clock, faults, counter),
-    ];
-    const threads = new ThreadCap(settings.grpcMaxThreads);
-    let port = 0;
-    if (settings.port !== undefined) port = await listen(servers, methods, threads, `${settings.bindAddress}:${settings.port}`);
-    if (settings.socketPath !== undefined) await listen(servers, methods, threads, `unix:${settings.socketPath}`);
-    let statsPort: number | undefined;
-    if (settings.statsPort !== undefined) {
-      const stats = await serveStats({
-        counts: () => counter.snapshot(), config: () => reloader.config, handlesHeld: () => core.manager.basic.handlesHeld,
-        busyThreads: () => threads.busy, reloading: () => reloader.busy,
-      }, settings.statsPort);
-      httpServers.push(stats.server);
-      statsPort = stats.port;
-    }
-    pollConfigFile(settings, clock, reloader);
-    return { port, socketPath: settings.socketPath, restPort: undefined, statsPort, core, faults, counts: () => counter.snapshot(), config: () => reloader.config, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
 }
 
 const LOAD_ATTEMPTS = '/tensorflow/cc/saved_model/load_attempt_count';
@@ -138,12 +120,6 @@ function predictionService(core: ServerCore<PredictableServable>, clock: RealClo
     }),
     method({ description: PredictionService.method.getModelMetadata, handle: (request) => getModelMetadata(core, request) }),
   ];
-}
-
-async function listen(servers: Server[], methods: readonly Method[], threads: ThreadCap, address: string): Promise<number> {
-  const server = createGrpcServer(methods, threads);
-  servers.push(server);
-  return bind(server, address);
 }
 
 /** An unreadable file is only logged; a config that fails to apply too. */
