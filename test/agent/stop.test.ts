@@ -1,0 +1,190 @@
+// Stopping a stale load: what is left of it is read from outside, not from the agent's answer.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { ServingClient } from '../../src/serving/client';
+import { call, MODEL, until, upload, v, World } from './world';
+
+let world: World;
+afterEach(() => world.stop());
+
+const outcome = (work: Promise<unknown>): Promise<unknown> => work.then(() => 'ended well', (error: unknown) => error);
+
+test('a load from an endpoint that stalls is stopped and gone before the load from the good endpoint begins', async () => {
+  world = await World.start({ 1: 'two' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const stale = await world.anotherS3({ 2: 'three' });
+  stale.fault({ key: '*variables.data*', fault: { kind: 'stall', afterBytes: 5 } });
+  const good = await world.anotherS3({ 2: 'three' });
+
+  const first = await world.attempt('2', [2, 1], { retain: [v('1')] }, stale);
+  await world.the.beginAttempt(first, call());
+  const download = outcome(world.the.downloadVersion(first, call()));
+  await until(() => stale.log().some((line) => line.fault !== undefined), 'the endpoint stalls');
+  await until(() => world.openBelowStaging() > 0, 'a file is open');
+
+  const { proof, view } = await world.the.abortAttempt(first, call());
+  expect(await download).toMatchObject({ code: 'StaleAttempt' });
+  expect(proof).toMatchObject({ token: [2, 1], sockets: 0, writers: 0, aspired: false, readFrom: 'kernel' });
+  expect(proof.stoppedMs).toBeLessThan(250);
+  expect(view).toMatchObject({ aspired: ['1'], promoted: '1' });
+  expect(world.openBelowStaging()).toBe(0);
+  expect(world.listed()).toEqual({ half: ['1'] });
+  await until(async () => await stale.connections() === 0, 'the endpoint sees no connection');
+
+  const second = await world.attempt('2', [2, 2], { retain: [v('1')] }, good);
+  const served = await world.bringUp(second, { probe: { inputs: { x: [2] }, expect: { y: [4] }, tolerance: 1e-6 } });
+  expect(served).toMatchObject({ promoted: '2', probed: 'predict' });
+  const closed = Math.max(...stale.log().map((line) => line.closedAtMs ?? Infinity));
+  const begun = Math.min(...good.log().filter((line) => line.operation === 'GetObject').map((line) => line.atMs));
+  expect(closed).toBeLessThanOrEqual(begun);
+  expect(world.dir('staging/half')).toEqual([]);
+});
+
+test('whole files stay for a later attempt of the same listing, half-written ones do not; nothing is fetched twice', async () => {
+  world = await World.start({ 1: 'two' });
+  world.s3.fault({ key: '*saved_model.pb', fault: { kind: 'stall', afterBytes: 5000 } });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(attempt, call());
+  const download = outcome(world.the.downloadVersion(attempt, call()));
+  await until(async () => world.dir('staging/half').some((name) => name.endsWith('.json')) && world.s3.log().filter((line) => line.operation === 'GetObject' && line.endedAtMs !== undefined).length >= 3, 'three files are whole');
+  await until(() => existsSync(join(world.root, 'staging/half', world.dir('staging/half')[0] ?? '', 'saved_model.pb')), 'the stalled one is begun');
+  const { proof } = await world.the.abortAttempt(attempt, call());
+  await download;
+  expect(proof).toMatchObject({ sockets: 0, writers: 0, partial: 'kept' });
+  const [directory = ''] = world.dir('staging/half');
+  expect(world.dir(`staging/half/${directory}`)).not.toContain('saved_model.pb');
+  expect(world.dir(`staging/half/${directory}/variables`)).toEqual(['variables.data-00000-of-00001', 'variables.index']);
+
+  world.s3.clearFaults();
+  const before = world.s3.log().length;
+  const again = { ...attempt, token: [1, 2] as const };
+  const view = await world.the.beginAttempt(again, call());
+  expect(view.partial?.bytes).toBeGreaterThan(0);
+  await world.the.downloadVersion(again, call());
+  expect(world.s3.log().slice(before).filter((line) => line.operation === 'GetObject').map((line) => line.key)).toEqual(['half/1/saved_model.pb']);
+});
+
+test('what is aborted stays aborted: late work of the same token is refused, and the answer to a second abort is the same', async () => {
+  world = await World.start({ 1: 'two' });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.stage(attempt);
+  const { proof } = await world.the.abortAttempt(attempt, call());
+  for (const late of [() => world.the.beginAttempt(attempt, call()), () => world.the.downloadVersion(attempt, call()), () => world.the.stageVersion(attempt, call()), () => world.the.reloadConfig(attempt, call())]) {
+    await expect(late()).rejects.toMatchObject({ code: 'StaleAttempt' });
+  }
+  const again = await world.the.abortAttempt(attempt, call());
+  expect(again.proof).toEqual({ ...proof, stoppedMs: again.proof.stoppedMs, atMs: again.proof.atMs });
+  expect(world.listed()).toEqual({});
+});
+
+test('an abort that arrives before its begin closes the token it names', async () => {
+  world = await World.start({ 1: 'two' });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.the.abortAttempt(attempt, call());
+  await expect(world.the.beginAttempt(attempt, call())).rejects.toMatchObject({ code: 'StaleAttempt' });
+  await expect(world.the.downloadVersion(attempt, call())).rejects.toMatchObject({ code: 'StaleAttempt' });
+});
+
+test('a greater token stops the lower one, takes its place, and a late abort of the lower changes nothing', async () => {
+  world = await World.start({ 1: 'two' });
+  const stale = await world.anotherS3({ 2: 'three' });
+  stale.fault({ key: '*', fault: { kind: 'stall', afterBytes: 1 } });
+  const lower = await world.attempt('2', [1, 1], {}, stale);
+  await world.the.beginAttempt(lower, call());
+  const download = outcome(world.the.downloadVersion(lower, call()));
+  await until(() => stale.log().some((line) => line.fault !== undefined), 'the endpoint stalls');
+  await upload(world.s3, '2', 'three');
+  const greater = await world.attempt('2', [2, 1]);
+  await world.the.beginAttempt(greater, call());
+  expect(await download).toMatchObject({ code: 'StaleAttempt' });
+  expect(world.openBelowStaging()).toBe(0);
+  await until(async () => await stale.connections() === 0, 'the endpoint sees no connection');
+  expect(world.dir('staging/half')).toEqual([]);
+  const { proof } = await world.the.abortAttempt(lower, call());
+  expect(proof).toMatchObject({ token: [1, 1], sockets: 0, aspired: false });
+  expect(await world.bringUp(greater)).toMatchObject({ promoted: '2', token: [2, 1] });
+});
+
+test('a retry of a call that is still running takes over from it', async () => {
+  world = await World.start({ 1: 'two' });
+  world.s3.fault({ key: '*saved_model.pb', times: 1, fault: { kind: 'stall', afterBytes: 1 } });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(attempt, call());
+  const lost = outcome(world.the.downloadVersion(attempt, call()));
+  await until(() => world.s3.log().some((line) => line.fault !== undefined), 'the first call hangs');
+  expect((await world.the.downloadVersion(attempt, call())).partial?.phase).toBe('fetched');
+  expect(await lost).toMatchObject({ code: 'StaleAttempt' });
+});
+
+test('Temporal\'s own cancellation stops a download within a tenth of a second, with its reason', async () => {
+  world = await World.start({ 1: 'two' });
+  world.s3.fault({ key: '*', fault: { kind: 'stall', afterBytes: 1 } });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(attempt, call());
+  const cancel = new AbortController();
+  const download = outcome(world.the.downloadVersion(attempt, call(cancel.signal)));
+  await until(() => world.openBelowStaging() > 0, 'files are open');
+  const at = performance.now();
+  const reason = new Error('cancelled by the server');
+  cancel.abort(reason);
+  expect(await download).toBe(reason);
+  expect(performance.now() - at).toBeLessThan(100);
+  expect(world.openBelowStaging()).toBe(0);
+});
+
+test('a candidate that is loading leaves the list cleanly: the version before serves every prediction, the load ends, the next candidate waits for that', async () => {
+  world = await World.start({ 1: 'two', 2: 'three' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  world.simulator?.faults.delay({ what: 'load', model: MODEL, version: 2n, ms: 1500 });
+  const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+  await world.stage(attempt);
+  await world.the.reloadConfig(attempt, call());
+  const available = outcome(world.the.awaitAvailable({ attempt, version: v('2'), loadDeadlineSeconds: 20 }, call()));
+
+  const client = new ServingClient(`unix:${world.socket}`);
+  const def = (await client.metadata(MODEL, v('1')))['serving_default'];
+  if (def === undefined) throw new Error('no signature');
+  const answers = new Set<string>();
+  let predicting = true;
+  const predictions = (async () => {
+    while (predicting) {
+      const { version, outputs } = await client.predict(MODEL, undefined, { name: 'serving_default', def }, { x: [2] });
+      answers.add(`${version} ${JSON.stringify(outputs)}`);
+    }
+  })();
+  await until(async () => { const status = await client.status(MODEL); return status !== 'unknown model' && status.get(v('2'))?.state === 'LOADING'; }, 'version 2 is loading');
+
+  const { proof, view } = await world.the.abortAttempt(attempt, call());
+  expect(await available).toMatchObject({ code: 'StaleAttempt' });
+  expect(proof).toMatchObject({ aspired: false });
+  expect(proof.stoppedMs).toBeLessThan(250);
+  expect(world.listed()).toEqual({ half: ['1'] });
+  expect(view).toMatchObject({ aspired: ['1'], states: { 2: 'LOADING' }, waits: { 2: { on: 'the load to end' } } });
+
+  const next = { ...attempt, token: [2, 2] as const };
+  expect(await world.the.beginAttempt(next, call())).toMatchObject({ staged: { 2: expect.anything() as unknown } });
+  await expect(world.the.reloadConfig(next, call())).rejects.toMatchObject({ code: 'StoreBusy', detail: { found: 'LOADING' } });
+  const ended = await world.the.unloadVersion({ attempt: next, version: v('2'), unloadDeadlineSeconds: 10 }, call());
+  expect(ended.states).toMatchObject({ 1: 'AVAILABLE', 2: 'END' });
+  predicting = false;
+  await predictions;
+  client.close();
+  expect([...answers]).toEqual(['1 {"y":[3]}']);
+  world.simulator?.faults.clear();
+  await world.the.reloadConfig(next, call());
+  expect(await world.the.awaitAvailable({ attempt: next, version: v('2'), loadDeadlineSeconds: 20 }, call())).toMatchObject({ promoted: '2' });
+});
+
+test('begin of a greater token takes a lower one\'s candidate off the list', async () => {
+  world = await World.start({ 1: 'two', 2: 'three' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  world.simulator?.faults.delay({ what: 'load', version: 2n, ms: 60_000 });
+  const lower = await world.attempt('2', [2, 1]);
+  await world.stage(lower);
+  await world.the.reloadConfig(lower, call());
+  expect(world.listed()).toEqual({ half: ['1', '2'] });
+  const view = await world.the.beginAttempt({ ...lower, token: [3, 1] }, call());
+  expect(world.listed()).toEqual({ half: ['1'] });
+  expect(view.aspired).toEqual(['1']);
+});
