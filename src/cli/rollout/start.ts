@@ -1,0 +1,86 @@
+import { WorkflowExecutionAlreadyStartedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { Command } from 'commander';
+import { parseRequest } from '../../activities/request';
+import { CONTROL_QUEUE } from '../../domain/names';
+import type { ConnectedClient } from '../../worker/connection';
+import { durationMs } from '../arguments';
+import { EXIT, Exit } from '../exit';
+import { outputOption, type OutputFlags } from '../output-flag';
+import type { Verb } from '../program';
+import { type TemporalFlags, withClient, withTemporalFlags } from '../temporal-flags';
+import type { Terminal } from '../terminal';
+import { follow } from './follow';
+import { type JsonObject, requestJson, type RequestFlags, withRequestFlags } from './request-flags';
+
+interface StartFlags extends RequestFlags, TemporalFlags, OutputFlags {
+  readonly workflowId?: string;
+  readonly wait?: boolean;
+  readonly timeout?: number;
+}
+
+export function rolloutStartCommand({ terminal, endWith }: Verb): Command {
+  return withTemporalFlags(withRequestFlags(new Command('start')))
+    .description('start a rollout; with --wait follow it to its end and end as it does')
+    .option('--workflow-id <id>', 'default: rollout/FLEET/MODEL/VERSION/ and the CI run or the time')
+    .option('--wait', 'follow it; the exit code says how it ended')
+    .option('--timeout <duration>', 'with --wait: how long, such as 30m (default: as long as it takes)', durationMs)
+    .addOption(outputOption())
+    .action(async (flags: StartFlags) => endWith(await start(flags, terminal)))
+    .addHelpText('after', `
+Examples:
+  $ segue rollout start --fleet demo --model half --version 2 --source s3://models/half/2/ --endpoint http://127.0.0.1:9000 --wait
+  $ segue rollout start --input rollout.json --version 3 --source s3://models/half/3/ --waves 1,50%,100% --bake-seconds 60
+
+The same with the temporal command line:
+  $ temporal workflow execute --type rollout --task-queue segue --workflow-id rollout/demo/half/2/ci-1 --input '{
+      "fleet": "demo", "model": "half", "version": "2", "source": {"uri": "s3://models/half/2/", "endpoint": "http://127.0.0.1:9000"}}'`);
+}
+
+async function start(flags: StartFlags, terminal: Terminal): Promise<number> {
+  const input = await requestJson(flags, terminal);
+  // The rollout parses it again, and its word counts; but a typo should not need a workflow to be told.
+  parseRequest(input);
+  const workflowId = flags.workflowId ?? defaultWorkflowId(input, process.env, new Date());
+  return withClient(flags, async (connected) => {
+    const handle = await startWorkflow(connected, workflowId, input);
+    const runId = handle.firstExecutionRunId;
+    if (flags.output === 'json') terminal.out(JSON.stringify({ workflowId, runId }));
+    else terminal.out(`started ${workflowId} (run ${runId})`);
+    const nobody = await noWorkerPolls(connected);
+    if (nobody) terminal.err(`nobody polls task queue ${CONTROL_QUEUE}: it waits for a control worker (segue worker)`);
+    if (flags.wait === true) return follow(connected, { workflowId, runId, json: flags.output === 'json', ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }) }, terminal);
+    if (flags.output === 'text') terminal.out(nextSteps(workflowId));
+    return EXIT.ok;
+  });
+}
+
+async function startWorkflow({ client }: ConnectedClient, workflowId: string, input: JsonObject): Promise<WorkflowHandleWithFirstExecutionRunId> {
+  try {
+    return await client.workflow.start('rollout', { taskQueue: CONTROL_QUEUE, workflowId, args: [input] });
+  } catch (error) {
+    // `temporal workflow start` would say OK here and keep the old input (DESIGN §4.6).
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      throw new Exit(EXIT.rejected, `${workflowId} is running already, with its own input.\n follow it: segue rollout watch ${workflowId}\n change it: segue rollout update ${workflowId} --source SOURCE\n another:   --workflow-id ID`);
+    }
+    throw error;
+  }
+}
+
+/** The CI run makes the ID repeatable: a job that is run again finds its own rollout instead of starting a second one. */
+export function defaultWorkflowId(input: JsonObject, env: Readonly<Record<string, string | undefined>>, now: Date): string {
+  const ciRun = env['GITHUB_RUN_ID'] ?? env['CI_PIPELINE_ID'] ?? env['BUILD_BUILDID'] ?? env['BUILDKITE_BUILD_NUMBER'] ?? env['CIRCLE_WORKFLOW_ID'] ?? env['BUILD_NUMBER'];
+  const run = ciRun || now.toISOString().replaceAll(/[-:]/g, '').replace('T', '-').slice(0, 19).replace('.', '-');
+  return `rollout/${String(input['fleet'])}/${String(input['model'])}/${String(input['version'])}/${run}`;
+}
+
+/** TASK_QUEUE_TYPE_WORKFLOW. */
+const WORKFLOW_QUEUE = 1;
+
+async function noWorkerPolls({ connection, target }: ConnectedClient): Promise<boolean> {
+  const { pollers } = await connection.workflowService.describeTaskQueue({ namespace: target.namespace, taskQueue: { name: CONTROL_QUEUE }, taskQueueType: WORKFLOW_QUEUE });
+  return (pollers ?? []).length === 0;
+}
+
+function nextSteps(workflowId: string): string {
+  return ` follow:  segue rollout watch ${workflowId}\n abort:   segue rollout abort ${workflowId} --reason TEXT\n for CI:  temporal workflow result --workflow-id ${workflowId}`;
+}

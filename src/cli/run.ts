@@ -1,0 +1,39 @@
+// One run of the command line: arguments in, exit code out. Nothing here ends the process.
+
+import { CommanderError } from 'commander';
+import { FAILURES, SegueError } from '../domain/failures';
+import { NoTemporalError } from '../worker/no-temporal';
+import { EXIT, Exit } from './exit';
+import { program } from './program';
+import type { Terminal } from './terminal';
+
+/** `args` without the node binary and the script. */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  let code: number = EXIT.ok;
+  const segue = program({ terminal, endWith: (ended) => { code = ended; } });
+  try {
+    await segue.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    return explain(error, terminal);
+  }
+}
+
+function explain(error: unknown, terminal: Terminal): number {
+  // Commander has said it already: help and version are no failure, everything else is usage.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof Exit) {
+    if (error.message !== '') terminal.err(error.message);
+    return error.code;
+  }
+  if (error instanceof NoTemporalError) {
+    terminal.err(error.message);
+    return EXIT.noTemporal;
+  }
+  if (error instanceof SegueError) {
+    terminal.err(`${error.code}: ${error.message}\n next: ${FAILURES[error.code].next}`);
+    return EXIT.rejected;
+  }
+  terminal.err(`a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return EXIT.usage;
+}
