@@ -21,10 +21,13 @@ export class Observer {
   readonly #seen = new Map<ModelName, Map<Version, Seen>>();
   readonly #aspirations = new Map<string, Aspiration>();
   readonly #pollMs: number;
+  /** After this the server has seen what the last list left out: its next poll, a manager tick and a margin. Named again earlier, the version was never gone for it, and a failed one is never tried again (TF Serving reference §5, §11.16). */
+  readonly noticedAfterMs: number;
 
   /** @param pollSeconds the server's --file_system_poll_wait_seconds. */
   constructor(pollSeconds: number) {
     this.#pollMs = pollSeconds * 1000;
+    this.noticedAfterMs = this.#pollMs + 300;
   }
 
   /** A list with this version, that did not have it before, is about to be sent. */
@@ -58,7 +61,7 @@ export class Observer {
     // The END of an earlier life; or a load so quick that we saw nothing else, which two polls and a second must have shown.
     if (seen.state === 'END' && aspiration?.moved === false && atMs - aspiration.sinceMs < 2 * this.#pollMs + 1000) return undefined;
     // Un-aspired before its load began: forgotten silently, the entry stays START for ever (TF Serving reference §6).
-    if (seen.state === 'START' && aspiration?.listed !== true && atMs - Math.max(seen.sinceMs, aspiration?.sinceMs ?? 0) >= this.#pollMs + 300) return 'END';
+    if (seen.state === 'START' && aspiration?.listed !== true && atMs - Math.max(seen.sinceMs, aspiration?.sinceMs ?? 0) >= this.noticedAfterMs) return 'END';
     return seen.state;
   }
 

@@ -5,7 +5,7 @@ import type { Attempt } from '../domain/host';
 import { formatToken, type ModelName, type Version } from '../domain/names';
 import { nowMs } from './clock';
 import type { ModelEntry } from './journal-format';
-import { withDeadline, type Live } from './live';
+import { pause, withDeadline, type Live } from './live';
 import { lookUntilCertain, wedged } from './look';
 import type { Parts } from './parts';
 import { isReal, listedOf } from './view';
@@ -21,6 +21,7 @@ export async function reloadConfig(parts: Parts, attempt: Attempt, live: Live): 
   if (lost?.version === version) throw fail('LoadFailed', `load ${model}/${version} on ${parts.server}: ${lost.message}; a new attempt may try again`, { version, found: lost.message });
   if (staged[version] === undefined || !await parts.store.has(model, version)) throw new Error(`reloadConfig of ${model}/${version}, which is not staged`);
   await refuseBesideStale(parts, model, version, live);
+  await untilNoticedGone(parts, model, version, live);
   await withDeadline(live, reloadDeadlineMs, () => wedged(parts), async (inTime) => {
     const list = (): Promise<void> => parts.list.change(model, inTime, (entry) => withCandidate(entry, attempt, version));
     if (parts.journal.entry(model).registered === 'yes') return list();
@@ -40,6 +41,17 @@ async function refuseBesideStale(parts: Parts, model: ModelName, version: Versio
   }
   const { candidate } = entry;
   if (candidate !== undefined && candidate.version !== version) throw new Error(`${model}/${version} at ${formatToken(entry.token)}: ${model}/${candidate.version} is still a candidate`);
+}
+
+/** The same number again: the server must first have seen the list without it, or it keeps the load that failed. */
+async function untilNoticedGone(parts: Parts, model: ModelName, version: Version, live: Live): Promise<void> {
+  const { aspired, leaving } = parts.journal.entry(model);
+  const unlistedMs = leaving[version]?.unlistedSinceMs;
+  if (aspired.includes(version) || unlistedMs === undefined) return;
+  const leftMs = unlistedMs + parts.observer.noticedAfterMs - nowMs();
+  if (leftMs <= 0) return;
+  live.report({ step: 'reloadConfig', waiting: `the server to notice the list without ${version}` });
+  await pause(leftMs, live.signal);
 }
 
 function withCandidate(entry: ModelEntry, attempt: Attempt, version: Version): ModelEntry {

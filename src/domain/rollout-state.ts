@@ -43,6 +43,8 @@ export interface ServerReport {
   readonly before?: Version;
   readonly serving?: Version;
   readonly aspired: readonly Version[];
+  /** Not in the list any more, yet not at END: still loading, still held, or still answering until the server's next poll. */
+  readonly lingering: readonly Version[];
   readonly digest?: Digest;
   /** Did this transition change the server's model list? */
   readonly listed: boolean;
@@ -68,6 +70,7 @@ export interface ServerState {
   readonly before?: { readonly version?: Version };
   readonly serving?: Version;
   readonly aspired: readonly Version[];
+  readonly lingering: readonly Version[];
   readonly probed?: Probed;
   readonly proof?: Proof;
   /** What a person is shown. */
@@ -98,7 +101,7 @@ export function begin(request: RolloutRequest): RolloutState {
 
 export function claimed(state: RolloutState, claim: Claim, nowMs: number): RolloutState {
   const names = [...claim.servers].sort();
-  const fresh: ServerState = { activity: 'none', fenced: !claim.unsettled, direction: 'forward', attempt: 0, released: false, notSeen: false, listed: false, aspired: [], sinceMs: nowMs };
+  const fresh: ServerState = { activity: 'none', fenced: !claim.unsettled, direction: 'forward', attempt: 0, released: false, notSeen: false, listed: false, aspired: [], lingering: [], sinceMs: nowMs };
   return { ...state, claim: { ...claim, servers: names }, servers: Object.fromEntries(names.map((name) => [name, fresh])) };
 }
 
@@ -225,6 +228,7 @@ function facts(server: ServerState, report: ServerReport): Partial<ServerState> 
   return {
     listed: server.listed || report.listed,
     aspired: report.aspired,
+    lingering: report.lingering,
     before: server.before ?? (report.before === undefined ? {} : { version: report.before }),
     ...(report.serving === undefined ? {} : { serving: report.serving }),
     ...(report.probed === undefined ? {} : { probed: report.probed }),

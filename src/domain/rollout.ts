@@ -97,7 +97,8 @@ function mustGoBack(server: ServerState, candidate: Version): boolean {
   if (server.activity !== 'none') return true;
   if (server.before === undefined || server.before.version === candidate) return false;
   if (server.direction === 'back' && server.end !== undefined) return false;
-  return server.aspired.includes(candidate) || server.serving === candidate;
+  // Until its END it may still answer somebody: a rollout that went back ends only after that.
+  return server.aspired.includes(candidate) || server.serving === candidate || server.lingering.includes(candidate);
 }
 
 function backGoal(server: ServerState): StartGoal {

@@ -78,7 +78,7 @@ function leaveAll(view: ModelView, versions: readonly Version[]): Next | undefin
 }
 
 /** Not in our list, yet not at END: still loading, still held, or still unloading. */
-function lingeringVersions(view: ModelView): readonly Version[] {
+export function lingeringVersions(view: ModelView): readonly Version[] {
   return (Object.keys(view.states) as Version[])
     .filter((version) => !view.aspired.includes(version) && view.states[version] !== 'END')
     .sort(compareVersions);

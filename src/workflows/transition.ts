@@ -6,7 +6,7 @@ import { unreachable } from '../domain/failures';
 import type { Attempt, Probed, Step } from '../domain/host';
 import type { Version } from '../domain/names';
 import type { ServerReport, TransitionEnd } from '../domain/rollout-state';
-import { nextStep, type Goal } from '../domain/transition';
+import { lingeringVersions, nextStep, type Goal } from '../domain/transition';
 import type { TransitionInput, TransitionResult } from '../domain/transition-io';
 import type { ModelView, Proof } from '../domain/view';
 import { failureFrom, hostCalls } from './host-calls';
@@ -40,7 +40,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     ...(released || before?.version === undefined || before.version === input.version ? {} : { keep: before.version }),
   });
   const report = (): ServerReport | undefined => view && {
-    server: input.server, token: input.token, aspired: view.aspired, listed,
+    server: input.server, token: input.token, aspired: view.aspired, lingering: lingeringVersions(view), listed,
     ...(before?.version === undefined ? {} : { before: before.version }),
     ...(view.promoted === undefined ? {} : { serving: view.promoted }),
     ...(input.version !== undefined && view.staged[input.version] !== undefined ? { digest: view.staged[input.version]?.digest } : {}),

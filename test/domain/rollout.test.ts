@@ -41,7 +41,7 @@ class Story {
 }
 
 function report(state: RolloutState, name: string, more: Partial<ServerReport>): ServerReport {
-  return { server: s(name), token: happened.tokenOf(state, state.servers[s(name)]?.attempt ?? 0), before: v(1), aspired: [], listed: false, digest: 'sha256:b' as Digest, ...more };
+  return { server: s(name), token: happened.tokenOf(state, state.servers[s(name)]?.attempt ?? 0), before: v(1), aspired: [], lingering: [], listed: false, digest: 'sha256:b' as Digest, ...more };
 }
 const said = (plan: Plan): string[] => plan.actions.map((action) => (action.do === 'finish' ? `finish ${action.verdict.outcome}${action.verdict.code === undefined ? '' : ` ${action.verdict.code}`}` : 'server' in action ? `${action.do} ${action.server}` : action.do));
 const verdict = (plan: Plan): Extract<Action, { do: 'finish' }>['verdict'] => {
@@ -157,6 +157,11 @@ describe('failing', () => {
     const story = Story.claimed(['a'], {}, { onFailure: 'hold', holdSeconds: 10 }).resolved().started('a').failed('a', 'LoadFailed', true);
     expect(story.plan(2000)).toMatchObject({ phase: 'holding', actions: [], wakeAtMs: 11_000, waits: { a: { on: 'operator', failure: 'LoadFailed', untilMs: 11_000 } } });
     expect(said(story.plan(11_000))).toEqual(['finish failed LoadFailed']);
+  });
+  test('a version that is off the list but has not ended is seen to its END before the verdict', () => {
+    const story = Story.claimed(['a']).resolved().started('a')
+      .then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'ProbeMismatch', message: 'wrong' } }, report(state, 'a', { serving: v(1), aspired: [v(1)], lingering: [v(2)], listed: true }), 0));
+    expect(story.plan().actions).toEqual([{ do: 'start', server: 'a', attempt: 2, goal: { direction: 'back', bake: false, version: '1' } }]);
   });
   test('a stale attempt is a supersession that was not told yet', () => expect(said(Story.claimed(['a']).resolved().started('a').failed('a', 'StaleAttempt', true).plan())).toEqual(['finish superseded StaleAttempt']));
   test('other content under a number that is served is refused', () => {
