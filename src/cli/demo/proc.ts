@@ -1,0 +1,70 @@
+// What the kernel says of another process: its TCP connections to a port and the files it holds open. Only where there is /proc.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { sep } from 'node:path';
+
+export interface TcpRow {
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Two hex digits of include/net/tcp_states.h. */
+  readonly state: string;
+  /** 0: no process owns it any more (TIME_WAIT). */
+  readonly inode: string;
+}
+
+/** The rows of /proc/PID/net/tcp or tcp6: every connection of the network namespace, whoever owns it. */
+export function parseTcpTable(text: string): readonly TcpRow[] {
+  return text.split('\n').slice(1).flatMap((line): TcpRow[] => {
+    const [, local = '', remote = '', state = '', , , , , , inode = ''] = line.trim().split(/\s+/);
+    return local === '' ? [] : [{ localPort: portOf(local), remotePort: portOf(remote), state, inode }];
+  });
+}
+
+/** `address:port`, both in hex. */
+function portOf(end: string): number {
+  return Number.parseInt(end.slice(end.lastIndexOf(':') + 1), 16);
+}
+
+export interface Held {
+  /** Local ports of the connections this process has to the remote port. */
+  readonly sockets: readonly number[];
+  /** Paths it holds open below the directory. */
+  readonly files: readonly string[];
+}
+
+/** What the process holds at this moment, or nothing where the kernel shows no such thing. */
+export function heldBy(pid: number, remotePort: number, directory: string): Held | undefined {
+  const open = descriptorsOf(pid);
+  if (open === undefined) return undefined;
+  const rows = ['tcp', 'tcp6'].flatMap((name) => tcpTable(pid, name));
+  const inodes = new Set(open.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+  return {
+    sockets: rows.filter((row) => row.remotePort === remotePort && inodes.has(row.inode)).map((row) => row.localPort),
+    files: open.filter((target) => target.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`)),
+  };
+}
+
+/** What each descriptor points to. */
+function descriptorsOf(pid: number): readonly string[] | undefined {
+  let names: readonly string[];
+  try {
+    names = readdirSync(`/proc/${pid}/fd`);
+  } catch {
+    return undefined; // No Linux, or not our process.
+  }
+  return names.flatMap((name) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${name}`)];
+    } catch {
+      return []; // Closed between the two calls.
+    }
+  });
+}
+
+function tcpTable(pid: number, name: string): readonly TcpRow[] {
+  try {
+    return parseTcpTable(readFileSync(`/proc/${pid}/net/${name}`, 'latin1'));
+  } catch {
+    return []; // No IPv6 on this machine.
+  }
+}
