@@ -3,6 +3,7 @@
 import type { Attempt } from '../domain/host';
 import { compareTokens } from '../domain/names';
 import type { Live } from './live';
+import { lookUntilCertain } from './look';
 import type { Parts } from './parts';
 import { prune } from './prune';
 import { withdrawCandidate } from './withdraw';
@@ -11,6 +12,8 @@ import { tidyPartial } from './tidy';
 /** Runs after the fence has opened for this token and the older effect of the model, if any, has ended. Twice is once. */
 export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
   const { model, token } = attempt;
+  await lookUntilCertain(parts, model, live.signal);
+  await parts.list.refuseForeign(model);
   const { candidate } = parts.journal.entry(model);
   if (candidate !== undefined && compareTokens(candidate.token, token) < 0) {
     live.report({ step: 'beginAttempt', waiting: `${model}/${candidate.version} of an earlier attempt to leave the list` });

@@ -42,7 +42,7 @@ export async function lookAt(parts: Parts, model: ModelName, version: Version, l
 
 async function settleInTime(parts: Parts, until: number, signal: AbortSignal): Promise<void> {
   if (parts.list.doubt === undefined) return;
-  const late = AbortSignal.timeout(Math.max(1, until - nowMs()));
+  const late = AbortSignal.timeout(Math.max(1, Math.ceil(until - nowMs())));
   try {
     await whileLive(parts.list.settle(AbortSignal.any([signal, late])), AbortSignal.any([signal, late]));
   } catch (error) {

@@ -82,6 +82,12 @@ export class ModelList {
     });
   }
 
+  /** Before anything is done for a model: what the server has from somebody else is neither replaced nor taken over. Fails as ReloadRejected. */
+  async refuseForeign(model: ModelName): Promise<void> {
+    this.#refuseUnseeded();
+    if (this.journal.entry(model).registered === 'no' && await this.#status(model) !== 'unknown model') throw this.#foreign(model);
+  }
+
   /** Returns once it is certain what the server lists. Fails as ServerUnreachable while it does not answer, as ReloadRejected while it refuses. */
   async settle(signal: AbortSignal): Promise<void> {
     if (this.#doubt !== undefined) await this.#turn.run(signal, () => undefined, () => this.#settleNow());
@@ -125,9 +131,7 @@ export class ModelList {
   async #register(model: ModelName, caller: ListCaller): Promise<void> {
     const { registered } = this.journal.entry(model);
     if (registered === 'yes') return;
-    if (registered === 'no' && await this.#status(model) !== 'unknown model') {
-      throw fail('ReloadRejected', `${this.server}: list ${model}: want a name only this agent gives the server, found one it knows already; is it started with models of its own?`, { server: this.server, model });
-    }
+    if (registered === 'no' && await this.#status(model) !== 'unknown model') throw this.#foreign(model);
     await this.journal.update(model, (entry) => ({ ...entry, registered: 'asked' }));
     caller.assert();
     await this.#confirm(model);
@@ -144,7 +148,7 @@ export class ModelList {
 
   /** One reload with everything the journal wants. After OK nothing is unsure; after anything else there is a doubt. */
   async #push(): Promise<'OK' | RpcFailure> {
-    if (!this.journal.seeded) throw fail('ReloadRejected', `${this.server}: this agent has no journal, yet the boot file names models: what the server lists is not known, so nothing is reloaded`, { server: this.server });
+    this.#refuseUnseeded();
     const entries = [...this.journal.models].map(([model, entry]) => listEntry(model, entry));
     const wanted = new Map(entries.map((entry) => [entry.model, entry.registered === 'yes' ? entry.aspired : []]));
     for (const [model, version] of difference(wanted, this.#sent)) this.observer.listed(model, version, nowMs());
@@ -177,6 +181,14 @@ export class ModelList {
       this.doubtful(`status of ${model} ended as ${error.code}`, error.unanswered);
       throw this.#unreachable(error);
     }
+  }
+
+  #refuseUnseeded(): void {
+    if (!this.journal.seeded) throw fail('ReloadRejected', `${this.server}: this agent has no journal, yet the boot file names models: what the server lists is not known, so nothing is changed`, { server: this.server });
+  }
+
+  #foreign(model: ModelName): SegueError {
+    return fail('ReloadRejected', `${this.server}: list ${model}: want a name only this agent gives the server, found one it knows already; is it started with models of its own?`, { server: this.server, model });
   }
 
   #failure(answer: RpcFailure): SegueError {
