@@ -5,20 +5,17 @@ import { ModelServerConfigSchema, type ModelServerConfig } from '../../../proto/
 import { VirtualClock } from '../clock';
 import { modelsOf } from '../config-checks';
 import { ServerCore, type CoreOptions } from '../core';
-import type { LoaderFactory } from '../loader';
 import { ConfigReloader } from '../reload';
-import { debugString, type ServableId } from '../servable-id';
+import { debugString } from '../servable-id';
 import type { Handle } from '../serving-map';
 import { ServingError, statusText } from '../status';
 import { hiddenHolds } from './hidden-holds';
 import { MemoryFiles } from './memory-files';
 import { Oracle } from './oracle';
 import { samplerOf } from './sampling';
+import { standInLoader, type StandInServable as Servable } from './stand-in-loader';
 import { statusProtoText } from './status-text';
 import { THE_MODEL, type Entry, type HandleSpec, type Timeline } from './timeline';
-
-/** A servable of the stand-in loader is where it came from. */
-type Servable = string;
 
 /** One line of what happened; model is empty where the line is about none. */
 export interface Happened {
@@ -212,28 +209,6 @@ export const SCENARIO_PHASES: readonly [Phase, ...Phase[]] = [
 
 function scenarioPhase(earlierMs: number, tickLateMs: number, pollLateMs: number): Phase {
   return { firstTickMs: 0, firstPollMs: 0, tickLateMs, pollLateMs, earlierMs };
-}
-
-/** The recordings' loader: told by the directory what to do, read at the estimate and again at each attempt. */
-function standInLoader(clock: VirtualClock, files: MemoryFiles, note: (model: string, text: string) => void): LoaderFactory<Servable> {
-  return (id: ServableId, path: string) => {
-    let attempt = 0;
-    return {
-      estimateResources() {
-        const behaviour = files.behaviour(path);
-        if (behaviour === undefined || behaviour.estimateFails) throw new ServingError('NOT_FOUND', `est ${path}`);
-      },
-      async load() {
-        attempt += 1;
-        note(id.name, `loader attempt ${attempt} ${path}`);
-        const behaviour = files.behaviour(path);
-        if (behaviour !== undefined && behaviour.sleepMs > 0) await clock.sleep(behaviour.sleepMs);
-        if (behaviour === undefined || behaviour.fails) throw new ServingError('NOT_FOUND', `fake load failure ${path}`);
-        return path;
-      },
-      unload: () => undefined,
-    };
-  };
 }
 
 const configs = new Map<string, ModelServerConfig>();
