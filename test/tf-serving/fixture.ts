@@ -33,9 +33,11 @@ export class Fixture {
     return dir;
   }
 
-  /** As Segue asks for: two threads each, no retries, an empty list. */
+  /** As Segue asks for: two threads each, no retries, an empty list; a free port unless a socket is named. */
   async start(options: StartOptions = {}): Promise<Simulator> {
-    this.simulator = await startSimulator({ port: 0, modelConfig: 'model_config_list {}', numLoadThreads: 2, numUnloadThreads: 2, maxNumLoadRetries: 0, ...options });
+    const where = options.socketPath === undefined ? { port: 0 } : {};
+    const list = options.modelConfigFile === undefined ? { modelConfig: 'model_config_list {}' } : {};
+    this.simulator = await startSimulator({ ...where, ...list, numLoadThreads: 2, numUnloadThreads: 2, maxNumLoadRetries: 0, ...options });
     this.#simulators.push(this.simulator);
     return this.simulator;
   }

@@ -8,7 +8,6 @@ import { standInLoader } from '../../src/testing/tf-serving/conformance/stand-in
 import { statusProtoText } from '../../src/testing/tf-serving/conformance/status-text';
 import { ServerCore, type CoreOptions, type ModelSpec } from '../../src/testing/tf-serving/core';
 import { ConfigReloader } from '../../src/testing/tf-serving/reload';
-import { debugString } from '../../src/testing/tf-serving/servable-id';
 import type { Handle } from '../../src/testing/tf-serving/serving-map';
 import { ServingError, statusText } from '../../src/testing/tf-serving/status';
 

@@ -7,21 +7,23 @@ const KNOWN = ['', 'ModelService', 'PredictionService'];
 const SERVING = 1;
 const SERVICE_UNKNOWN = 3;
 
+interface Request { readonly service: string }
+
 export function addHealthService(server: Server): void {
   server.addService(HEALTH, {
-    Check: (call: ServerUnaryCall<string, number>, reply: sendUnaryData<number>) => {
-      if (KNOWN.includes(call.request)) reply(null, SERVING);
+    Check: (call: ServerUnaryCall<Request, number>, reply: sendUnaryData<number>) => {
+      if (KNOWN.includes(call.request.service)) reply(null, SERVING);
       else reply({ code: status.NOT_FOUND, details: 'service name unknown' });
     },
     // Answers once; nothing ever changes. The stream stays open, as it should.
-    Watch: (call: ServerWritableStream<string, number>) => { call.write(KNOWN.includes(call.request) ? SERVING : SERVICE_UNKNOWN); },
+    Watch: (call: ServerWritableStream<Request, number>) => { call.write(KNOWN.includes(call.request.service) ? SERVING : SERVICE_UNKNOWN); },
   });
 }
 
 /** HealthCheckRequest { string service = 1 } and HealthCheckResponse { ServingStatus status = 1 }, too small for a schema of their own. */
 const MESSAGES = {
-  requestSerialize: (service: string) => Buffer.from(new BinaryWriter().tag(1, 2).string(service).finish()),
-  requestDeserialize: (bytes: Buffer) => firstField(bytes, (reader) => reader.string()) ?? '',
+  requestSerialize: ({ service }: Request) => Buffer.from(new BinaryWriter().tag(1, 2).string(service).finish()),
+  requestDeserialize: (bytes: Buffer): Request => ({ service: firstField(bytes, (reader) => reader.string()) ?? '' }),
   responseSerialize: (state: number) => Buffer.from(new BinaryWriter().tag(1, 0).int32(state).finish()),
   responseDeserialize: (bytes: Buffer) => firstField(bytes, (reader) => reader.int32()) ?? 0,
 };
