@@ -2,10 +2,10 @@
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ModelName, ServerName, Version } from '../../domain/names';
 import type { ServingClient } from '../../serving/client';
-import type { Held } from './proc';
-import { heldBy } from './proc';
+import { heldBy, type Held } from './proc';
 
 /** One server and the agent beside it, as an onlooker knows them. */
 export interface Watched {
@@ -32,8 +32,10 @@ export interface OutsideSeen {
   readonly knownAtMs?: number;
 }
 
-/** A look at three processes costs a few milliseconds of file reading. */
-const LOOK_EVERY_MS = 4;
+/** A look takes the kernel about five milliseconds, and this process with it. */
+const LOOK_EVERY_MS = 10;
+/** Once all is gone it only has to stay so. */
+const LOOK_AGAIN_EVERY_MS = 100;
 const ASK_EVERY_MS = 20;
 
 export class OutsideWatch {
@@ -41,9 +43,9 @@ export class OutsideWatch {
   readonly #stalePort: number;
   readonly #model: ModelName;
   readonly #version: Version;
-  readonly #timers: NodeJS.Timeout[] = [];
-  #seen: { -readonly [K in keyof OutsideSeen]: OutsideSeen[K] };
-  #asking = false;
+  readonly #stop = new AbortController();
+  #seen: OutsideSeen;
+  #loops: Promise<unknown> = Promise.resolve();
 
   /** Looks for the first time. */
   constructor(watched: readonly Watched[], stalePort: number, model: ModelName, version: Version) {
@@ -52,45 +54,48 @@ export class OutsideWatch {
     this.#model = model;
     this.#version = version;
     const held = this.#held();
-    this.#seen = { readable: held.every((one) => one !== undefined), looks: 1, heldAtFirst: held.every((one) => one !== undefined && one.sockets.length > 0 && one.files.length > 0) };
+    this.#seen = { readable: held !== undefined, looks: 1, heldAtFirst: held !== undefined && held.every(({ sockets, files }) => sockets.length > 0 && files.length > 0) };
   }
 
   start(): void {
-    if (this.#seen.readable) this.#timers.push(setInterval(() => this.#look(), LOOK_EVERY_MS));
-    this.#timers.push(setInterval(() => void this.#ask(), ASK_EVERY_MS));
+    this.#loops = Promise.all([this.#looking(), this.#asking()]);
+    this.#loops.catch(() => undefined); // told by stop
   }
 
-  get seen(): OutsideSeen {
-    return { ...this.#seen };
+  /** What was seen from the first look to now. */
+  async stop(): Promise<OutsideSeen> {
+    this.#stop.abort();
+    await this.#loops;
+    return this.#seen;
   }
 
-  stop(): OutsideSeen {
-    for (const timer of this.#timers) clearInterval(timer);
-    return this.seen;
-  }
-
-  #look(): void {
-    // The moment before the tables are read: what they say is true at that time or later.
-    const atMs = Date.now();
-    const gone = this.#held().every((one) => one !== undefined && one.sockets.length === 0 && one.files.length === 0);
-    this.#seen = seenAfter(this.#seen, gone, atMs);
-  }
-
-  async #ask(): Promise<void> {
-    if (this.#asking) return;
-    this.#asking = true;
-    try {
-      const listed = await Promise.all(this.#watched.map((one) => one.listed()));
-      if (listed.some((versions) => versions.includes(this.#version))) this.#seen.listedAtMs ??= Date.now();
-      const known = await Promise.all(this.#watched.map((one) => one.serving.status(this.#model)));
-      if (known.some((status) => status !== 'unknown model' && status.has(this.#version))) this.#seen.knownAtMs ??= Date.now();
-    } finally {
-      this.#asking = false;
+  async #looking(): Promise<void> {
+    while (this.#seen.readable && await this.#pause(this.#seen.goneAtMs === undefined ? LOOK_EVERY_MS : LOOK_AGAIN_EVERY_MS)) {
+      // The moment before the tables are read: what they say is true at that time or later.
+      const atMs = Date.now();
+      const held = this.#held();
+      this.#seen = seenAfter(this.#seen, held !== undefined && held.every(({ sockets, files }) => sockets.length === 0 && files.length === 0), atMs);
     }
   }
 
-  #held(): readonly (Held | undefined)[] {
-    return this.#watched.map((one) => heldBy(one.agentPid, this.#stalePort, one.partial));
+  async #asking(): Promise<void> {
+    while (await this.#pause(ASK_EVERY_MS)) {
+      const listed = await Promise.all(this.#watched.map((one) => one.listed()));
+      const known = await Promise.all(this.#watched.map((one) => one.serving.status(this.#model)));
+      const atMs = Date.now();
+      const isListed = listed.some((versions) => versions.includes(this.#version));
+      const isKnown = known.some((status) => status !== 'unknown model' && status.has(this.#version));
+      this.#seen = { ...this.#seen, ...(isListed ? { listedAtMs: this.#seen.listedAtMs ?? atMs } : {}), ...(isKnown ? { knownAtMs: this.#seen.knownAtMs ?? atMs } : {}) };
+    }
+  }
+
+  /** False when it was told to stop. */
+  #pause(ms: number): Promise<boolean> {
+    return delay(ms, undefined, { signal: this.#stop.signal }).then(() => true, () => false);
+  }
+
+  #held(): readonly Held[] | undefined {
+    return heldBy(this.#watched.map(({ agentPid, partial }) => ({ pid: agentPid, directory: partial })), this.#stalePort);
   }
 }
 

@@ -28,20 +28,30 @@ function portOf(end: string): number {
 export interface Held {
   /** Local ports of the connections this process has to the remote port. */
   readonly sockets: readonly number[];
-  /** Paths it holds open below the directory. */
+  /** Paths it holds open below its directory. */
   readonly files: readonly string[];
 }
 
-/** What the process holds at this moment, or nothing where the kernel shows no such thing. */
-export function heldBy(pid: number, remotePort: number, directory: string): Held | undefined {
-  const open = descriptorsOf(pid);
-  if (open === undefined) return undefined;
-  const rows = ['tcp', 'tcp6'].flatMap((name) => tcpTable(pid, name));
-  const inodes = new Set(open.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
-  return {
-    sockets: rows.filter((row) => row.remotePort === remotePort && inodes.has(row.inode)).map((row) => row.localPort),
-    files: open.filter((target) => target.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`)),
-  };
+export interface Observed {
+  readonly pid: number;
+  readonly directory: string;
+}
+
+/** What each process holds at this moment, or nothing where the kernel does not show it of all of them. */
+export function heldBy(observed: readonly Observed[], remotePort: number): readonly Held[] | undefined {
+  const tableOf = oncePerNamespace();
+  const held: Held[] = [];
+  for (const { pid, directory } of observed) {
+    const open = descriptorsOf(pid);
+    const rows = tableOf(pid);
+    if (open === undefined || rows === undefined) return undefined;
+    const inodes = new Set(open.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+    held.push({
+      sockets: rows.filter((row) => row.remotePort === remotePort && inodes.has(row.inode)).map((row) => row.localPort),
+      files: open.filter((target) => target.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`)),
+    });
+  }
+  return held;
 }
 
 /** What each descriptor points to. */
@@ -61,10 +71,31 @@ function descriptorsOf(pid: number): readonly string[] | undefined {
   });
 }
 
-function tcpTable(pid: number, name: string): readonly TcpRow[] {
+/** The table takes the kernel some milliseconds to print, and is the same for all processes of a network namespace. */
+function oncePerNamespace(): (pid: number) => readonly TcpRow[] | undefined {
+  const tables = new Map<string, readonly TcpRow[] | undefined>();
+  return (pid) => {
+    const namespace = linkOf(`/proc/${pid}/ns/net`) ?? String(pid);
+    if (!tables.has(namespace)) tables.set(namespace, tableOfProcess(pid));
+    return tables.get(namespace);
+  };
+}
+
+function tableOfProcess(pid: number): readonly TcpRow[] | undefined {
+  const texts = ['tcp', 'tcp6'].flatMap((name) => {
+    try {
+      return [readFileSync(`/proc/${pid}/net/${name}`, 'latin1')];
+    } catch {
+      return []; // No IPv6, or no /proc at all: then there is none.
+    }
+  });
+  return texts.length === 0 ? undefined : texts.flatMap(parseTcpTable);
+}
+
+function linkOf(path: string): string | undefined {
   try {
-    return parseTcpTable(readFileSync(`/proc/${pid}/net/${name}`, 'latin1'));
+    return readlinkSync(path);
   } catch {
-    return []; // No IPv6 on this machine.
+    return undefined;
   }
 }

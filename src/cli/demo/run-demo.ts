@@ -78,7 +78,7 @@ function ownEnvironment(root: string): Record<string, string> {
     if (/^(TEMPORAL|AWS)_/.test(name)) delete process.env[name];
   }
   const configFile = join(root, 'temporal.toml');
-  writeFileSync(configFile, '');
+  writeFileSync(configFile, '[profile.default]\n'); // envconfig does not read an empty file
   return { TEMPORAL_NAMESPACE: 'default', TEMPORAL_CONFIG_FILE: configFile };
 }
 

@@ -39,11 +39,11 @@ export async function abortStaleLoad(stage: Stage, models: DemoModels, load: Loa
     facts.v3 = await rollouts.result(id);
     await following.stop();
     const found = await lookBack(stage, models, id, watched);
-    facts.abort = { commandAtMs, signaledAtMs: await signaledAtMs(client, id, 'update'), outside: watch.seen, ...found };
+    facts.abort = { commandAtMs, signaledAtMs: await signaledAtMs(client, id, 'update'), outside: await watch.stop(), ...found };
     tell(stage, facts.abort);
   } finally {
     await following.stop().catch(() => undefined);
-    watch.stop();
+    await watch.stop();
     for (const { serving } of watched) serving.close();
   }
 }
@@ -55,7 +55,7 @@ async function everyAgentIsStuck({ fleet, signal }: Stage, { v3 }: DemoModels): 
     if (stuck.length < fleet.servers.size) return undefined;
     const seen = [...fleet.servers.values()].flatMap((server) => {
       const partial = partialsOf(server.root, MODEL as ModelName, v3.version)[0];
-      const held = partial === undefined ? undefined : heldBy(server.agentPid, portOf(fleet.staleEndpoint), partial);
+      const [held] = partial === undefined ? [] : (heldBy([{ pid: server.agentPid, directory: partial }], portOf(fleet.staleEndpoint)) ?? []);
       if (partial === undefined || (held !== undefined && (held.sockets.length === 0 || held.files.length === 0))) return [];
       return [{ server, partial }];
     });
