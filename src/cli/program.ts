@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { agentCommand } from './agent';
+import { demoCommand } from './demo/demo';
 import { devCommand } from './dev';
 import { rolloutAbortCommand } from './rollout/abort';
 import { rolloutStartCommand } from './rollout/start';
@@ -40,7 +41,7 @@ export function program(verb: Verb = NOWHERE): Command {
   segue.commandsGroup('Rollouts:');
   segue.addCommand(rolloutCommand(verb));
   segue.commandsGroup('On one machine, to try it:');
-  for (const command of [devCommand(verb), simulateCommand(verb)]) segue.addCommand(command);
+  for (const command of [demoCommand(verb), devCommand(verb), simulateCommand(verb)]) segue.addCommand(command);
   segue.addHelpText('after', `${EXIT_CODES}
 
 Examples:

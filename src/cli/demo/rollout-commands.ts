@@ -67,23 +67,17 @@ function taken(done: CommandResult): CommandResult {
   return done;
 }
 
-/** What `temporal workflow result --output json` prints: the result of a completed workflow, or the event that closed it. */
+/** What `temporal workflow result --output json` prints: the result of a completed workflow, or the event that closed it; payloads as the JSON they hold. */
 interface Printed {
   readonly result?: unknown;
-  readonly closeEvent?: { readonly workflowExecutionFailedEventAttributes?: { readonly failure?: { readonly applicationFailureInfo?: { readonly type?: string; readonly details?: { readonly payloads?: readonly unknown[] } } } } };
+  readonly closeEvent?: { readonly workflowExecutionFailedEventAttributes?: { readonly failure?: { readonly applicationFailureInfo?: { readonly type?: string; readonly details?: readonly unknown[] } } } };
 }
 
 export function endOf(stdout: string): Pick<RolloutEnd, 'verdict' | 'failureType'> {
   const printed = JSON.parse(stdout) as Printed;
   const info = printed.closeEvent?.workflowExecutionFailedEventAttributes?.failure?.applicationFailureInfo;
-  const verdict = printed.result ?? payloadOf(info?.details?.payloads?.[0]);
+  const verdict = printed.result ?? info?.details?.[0];
   return { ...(isVerdict(verdict) ? { verdict } : {}), ...(info?.type === undefined ? {} : { failureType: info.type }) };
-}
-
-/** The command line prints a payload as it is, base64, or in protobuf's JSON short form: the value itself. */
-function payloadOf(payload: unknown): unknown {
-  if (typeof payload !== 'object' || payload === null || !('data' in payload) || typeof payload.data !== 'string') return payload;
-  return JSON.parse(Buffer.from(payload.data, 'base64').toString('utf8'));
 }
 
 function isVerdict(value: unknown): value is Verdict {
