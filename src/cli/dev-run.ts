@@ -11,7 +11,7 @@ import { startControlWorker } from '../worker/control-worker';
 import { startDevServer } from '../worker/dev-server';
 import { connectTemporal } from '../worker/native-connection';
 import { installRuntime } from '../worker/process-log';
-import { type Running, together, untilStopped } from '../worker/running';
+import { type Running, runningUntil, together, untilStopped } from '../worker/running';
 import { resolveTemporalCli } from '../worker/temporal-cli';
 import { BUCKET, DEMO_KEYS, type DemoModel, demoModels, MODEL, upload } from './demo/models';
 import type { DevPorts } from './dev-ports';
@@ -41,7 +41,7 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<v
     terminal.out(options.json ? JSON.stringify(facts(options.ports, root)) : guide(options.ports, root));
     await untilStopped(together(parts), terminal.err);
   } finally {
-    for (const part of [...parts].reverse()) await part.stop();
+    await together(parts).stop();
     if (options.root === undefined) rmSync(root, { recursive: true, force: true });
   }
 }
@@ -103,12 +103,13 @@ async function uploadSamples(endpoint: string, terminal: Terminal): Promise<void
   await upload(endpoint, [v1, v2]);
 }
 
+/** What never ends by itself. */
 function until(stop: () => Promise<unknown>): Running {
   let end: () => void = () => undefined;
-  const ended = new Promise<void>((done) => {
+  const never = new Promise<void>((done) => {
     end = done;
   });
-  return { ended, stop: () => stop().then(end) };
+  return runningUntil(never, () => stop().then(end));
 }
 
 function facts(ports: DevPorts, root: string): unknown {

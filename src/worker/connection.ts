@@ -3,6 +3,7 @@
 import type { ConnectionOptions } from '@temporalio/client';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { endableRetries } from './endable-retries';
 import { errorLine } from './error-text';
 import { NoTemporalError } from './no-temporal';
 
@@ -47,15 +48,20 @@ export interface ConnectedClient {
 }
 
 /** A server that is there answers within milliseconds; this is for slow networks and TLS. */
-const CONNECT_DEADLINE_MS = 10_000;
+const CONNECT_DEADLINE_MS = 5_000;
 
 /** Throws NoTemporalError when nothing answers at the address. */
 export async function connectClient(target: TemporalTarget, deadlineMs = CONNECT_DEADLINE_MS): Promise<ConnectedClient> {
-  const connection = await Connection.connect({ address: target.address, connectTimeout: deadlineMs, ...target.connection }).catch((error: unknown) => {
+  const retries = endableRetries();
+  const connection = await Connection.connect({ address: target.address, connectTimeout: deadlineMs, interceptors: [retries.interceptor], ...target.connection }).catch((error: unknown) => {
     throw noAnswer(target, error);
   });
   const client = new Client({ connection, namespace: target.namespace });
-  return { client, connection, target, close: () => connection.close() };
+  const close = async (): Promise<void> => {
+    await retries.end();
+    await connection.close();
+  };
+  return { client, connection, target, close };
 }
 
 export function noAnswer(target: TemporalTarget, error: unknown): NoTemporalError {

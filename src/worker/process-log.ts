@@ -14,6 +14,7 @@ export interface LogOptions {
 export function installRuntime(options: LogOptions): void {
   Runtime.install({
     logger: new DefaultLogger(options.level, (entry) => {
+      if (entry.message.startsWith(TRUE_BY_DESIGN)) return;
       process.stderr.write(`${formatEntry(options.format, Number(entry.timestampNanos / 1_000_000n), entry.level, entry.message, entry.meta)}\n`);
     }),
     shutdownSignals: [],
@@ -23,6 +24,9 @@ export function installRuntime(options: LogOptions): void {
     },
   });
 }
+
+/** The SDK warns of every worker without workflows; an agent has none. */
+const TRUE_BY_DESIGN = 'No workflows registered';
 
 export function formatEntry(format: 'text' | 'json', epochMs: number, level: LogLevel, message: string, meta: LogMetadata | undefined): string {
   const time = new Date(epochMs).toISOString();

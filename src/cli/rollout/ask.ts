@@ -1,8 +1,8 @@
 // Asking a rollout: its status, and whether it takes a verb. Each ask is bounded, because an answer needs a control worker.
 
-import { ApplicationFailure, isGrpcServiceError, QueryNotRegisteredError, WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
+import { ApplicationFailure, QueryNotRegisteredError, ServiceError, WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
 import type { Status } from '../../domain/status';
-import { errorLine } from '../../worker/error-text';
+import { errorCode, errorLine } from '../../worker/error-text';
 import type { ConnectedClient } from '../../worker/connection';
 import { EXIT, Exit } from '../exit';
 import { notFound } from './end';
@@ -17,7 +17,7 @@ export async function askStatus({ client }: ConnectedClient, workflowId: string,
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw notFound(error, workflowId);
     if (error instanceof QueryNotRegisteredError) return { unanswered: 'it has not begun to work yet' };
-    if (isGrpcServiceError(error)) return { unanswered: `no control worker answers (${errorLine(error)}); is one running? segue worker` };
+    if (isSilence(error)) return { unanswered: 'no control worker answers; is one running? segue worker' };
     throw error;
   }
 }
@@ -40,12 +40,19 @@ export async function askVerb({ client }: ConnectedClient, workflowId: string, v
     }
     // Temporal says "not found" of a workflow that was never there and of one that has ended.
     if (error instanceof WorkflowNotFoundError) return existed(handle.describe(), workflowId);
-    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isGrpcServiceError(error)) {
+    if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isSilence(error)) {
       throw new Exit(EXIT.stillRunning, `no answer within ${deadlineMs / 1000} s: is a control worker running? (segue worker)\n` +
         `As a signal it is kept until one is:  temporal workflow signal --workflow-id ${workflowId} --name ${verb} --input '${JSON.stringify(payload)}'`);
     }
     throw error;
   }
+}
+
+/** gRPC: DEADLINE_EXCEEDED, FAILED_PRECONDITION (no poller seen of late), UNAVAILABLE. Everything else is an answer, and a mistake. */
+const SILENCE: ReadonlySet<unknown> = new Set([4, 9, 14]);
+
+function isSilence(error: unknown): boolean {
+  return SILENCE.has(errorCode(error instanceof ServiceError ? error.cause : error));
 }
 
 async function existed(description: Promise<unknown>, workflowId: string): Promise<'ended'> {

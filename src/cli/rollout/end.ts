@@ -33,10 +33,7 @@ export function endFromFailure(cause: unknown): RolloutEnd {
     const verdict = verdictIn(cause.details);
     return verdict === undefined ? { exit: EXIT.rejected, line: `failed: ${cause.type ?? 'unknown'}: ${cause.message}` } : endOf(verdict);
   }
-  if (cause instanceof CancelledFailure) {
-    const verdict = verdictIn(cause.details);
-    return { exit: EXIT.stopped, line: `cancelled${verdict === undefined ? '' : `: ${verdict.message}`}`, ...(verdict === undefined ? {} : { verdict }) };
-  }
+  if (cause instanceof CancelledFailure) return { exit: EXIT.stopped, line: 'cancelled' };
   if (cause instanceof TerminatedFailure) return { exit: EXIT.stopped, line: 'terminated from outside: nothing was cleaned up by it; the next rollout of this model fences every server first' };
   if (cause instanceof TimeoutFailure) return { exit: EXIT.stopped, line: "ended by Temporal's own time-out" };
   return { exit: EXIT.rejected, line: `failed: ${String((cause as { message?: string } | undefined)?.message ?? cause)}` };
@@ -45,6 +42,11 @@ export function endFromFailure(cause: unknown): RolloutEnd {
 export function endOf(verdict: Verdict): RolloutEnd {
   const code = verdict.code === undefined ? '' : ` (${verdict.code})`;
   return { exit: EXIT_OF[verdict.outcome], verdict, line: `${verdict.outcome}${code}: ${verdict.message}` };
+}
+
+/** Temporal keeps no details of a workflow that ends as cancelled; its last status has them. */
+export function withVerdict(end: RolloutEnd, verdict: Verdict | undefined): RolloutEnd {
+  return end.verdict !== undefined || verdict === undefined ? end : { ...end, verdict, line: `${end.line}: ${verdict.message}` };
 }
 
 /** One line a server, after the verdict itself. */

@@ -2,11 +2,12 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Status } from '../../domain/status';
+import type { Verdict } from '../../domain/verdict';
 import type { ConnectedClient } from '../../worker/connection';
 import { EXIT } from '../exit';
 import type { Terminal } from '../terminal';
 import { askStatus } from './ask';
-import { awaitEnd, type RolloutEnd, serverLines } from './end';
+import { awaitEnd, type RolloutEnd, serverLines, withVerdict } from './end';
 import { changes, table } from './show';
 
 export interface FollowOptions {
@@ -42,11 +43,21 @@ export async function follow(connected: ConnectedClient, options: FollowOptions,
     await Promise.race([delay(Math.min(LOOK_EVERY_MS, Math.max(0, deadline - Date.now()))), ended.catch(() => undefined)]);
   }
   const last = await ended;
-  // What happened between the last look and the end is shown too, when somebody is there to tell it.
-  const status = await askStatus(connected, options.workflowId, 2_000).catch(() => ({ unanswered: '' }));
-  if (!('unanswered' in status)) screen.show(status);
-  screen.end(last);
+  screen.end(last.verdict === undefined ? withVerdict(last, await lastVerdict(connected, options.workflowId)) : last);
   return last.exit;
+}
+
+/** A query that meets the very end of a run may be lost on the way (SDK 1.24): so it is asked again. */
+const LAST_LOOKS = 3;
+const LAST_LOOK_DEADLINE_MS = 2_000;
+
+/** What the rollout itself said at its end, where somebody is there to tell it. */
+async function lastVerdict(connected: ConnectedClient, workflowId: string): Promise<Verdict | undefined> {
+  for (let look = 0; look < LAST_LOOKS; look += 1) {
+    const status = await askStatus(connected, workflowId, LAST_LOOK_DEADLINE_MS);
+    if (!('unanswered' in status)) return status.verdict;
+  }
+  return undefined;
 }
 
 type Look = Status | { readonly unanswered: string };
