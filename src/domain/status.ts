@@ -65,20 +65,24 @@ const MAX_TABLE_ROWS = 30;
 
 /** Markdown for the Temporal UI: who, from what to what, and one line a server. */
 export function detailsOf(state: RolloutState, status: Status): string {
-  const { model, version } = state.request;
+  const { model, version, requestedBy, reason, ciUrl } = state.request;
   const rows = Object.entries<ServerStatus>(status.servers);
   const shown = rows.slice(0, MAX_TABLE_ROWS).map(([name, server]) => `| ${name} | ${server.step} | ${server.version ?? '-'} | ${clock(server.since)} | ${server.waiting === undefined ? '' : waitingText(server.waiting)} |`);
+  const stable = state.claim?.stable?.version;
+  const wish = [requestedBy === undefined ? undefined : `requested by ${requestedBy}`, reason, ciUrl].filter((part) => part !== undefined).join(' · ');
   return [
-    `**${model} → ${version}** · ${status.phase} · generation ${status.generation.join('.')}`,
+    `**${model} ${stable === undefined ? '' : `${stable} `}→ ${version}** · ${status.phase} · generation ${status.generation.join('.')}`,
+    ...(wish === '' ? [] : [wish]),
     ...(status.verdict === undefined ? [] : [`**${status.verdict.outcome}**: ${status.verdict.message}`]),
-    ...(state.failure === undefined ? [] : [`first failure: ${state.failure.code}${state.failure.server === undefined ? '' : ` on ${state.failure.server}`}: ${state.failure.message}`]),
+    ...(state.failure === undefined || status.verdict !== undefined ? [] : [`first failure: ${state.failure.code}${state.failure.server === undefined ? '' : ` on ${state.failure.server}`}: ${state.failure.message}`]),
     ...(status.refusal === undefined ? [] : [`last verb refused: ${status.refusal}`]),
-    '',
-    '| server | step | serves | since (UTC) | waits for |',
-    '| --- | --- | --- | --- | --- |',
-    ...shown,
-    ...(rows.length > MAX_TABLE_ROWS ? [`| … and ${rows.length - MAX_TABLE_ROWS} more | | | | |`] : []),
-  ].join('\n');
+    [
+      '| server | step | serves | since (UTC) | waits for |',
+      '| --- | --- | --- | --- | --- |',
+      ...shown,
+      ...(rows.length > MAX_TABLE_ROWS ? [`| … and ${rows.length - MAX_TABLE_ROWS} more | | | | |`] : []),
+    ].join('\n'),
+  ].join('\n\n');
 }
 
 export function waitingText(waiting: Waiting): string {
