@@ -6,6 +6,8 @@ import type { Entry, Timeline } from './timeline';
 /** One tick of the manager, and what two clocks may differ by beside it. */
 const TICK_MS = 100;
 const JITTER_MS = 10;
+/** Lines of one instant. */
+const INSTANT_MS = 3;
 
 /** Why this is not the same behaviour, in the order of the recording; empty if it is. */
 export function differences(timeline: Timeline, replayed: Replayed): string[] {
@@ -33,10 +35,11 @@ function compareHappened(timeline: Timeline, replayed: Replayed): string[] {
   const begins = replayed.created?.atMs ?? 0;
   // The scenarios' recordings show the events only from the end of start-up on, loader attempts and logs always.
   const seen = replayed.happened.filter(({ text, atMs }) => (timeline.phased ? !text.startsWith('log E: ') || KEPT_LOGS.test(text) : !text.startsWith('event ') || atMs > begins));
+  const endMs = timeline.entries.at(-1)?.atMs ?? 0;
   const models = new Set([...recorded.keys(), ...seen.map(({ model }) => model)]);
   return [...models].flatMap((model) => {
     const here = seen.filter((line) => line.model === model);
-    return compareSequence(model, recorded.get(model) ?? [], here);
+    return compareSequence(model, recorded.get(model) ?? [], here, endMs);
   });
 }
 
@@ -45,10 +48,12 @@ const KEPT_LOGS = /^log E: (Loading servable:|Servable \{|Reserving resources|In
 
 interface Line { readonly atMs: number; readonly line: number; readonly text: string }
 
-function compareSequence(model: string, recorded: readonly Line[], here: readonly Happened[]): string[] {
+function compareSequence(model: string, recorded: readonly Line[], here: readonly Happened[], endMs: number): string[] {
   for (let index = 0; index < Math.max(recorded.length, here.length); index += 1) {
     const wanted = recorded[index];
     const found = here[index];
+    // The recording may have ended just before it.
+    if (wanted === undefined && found !== undefined && found.atMs > endMs + INSTANT_MS) return [];
     if (wanted === undefined) return [`${model}: at ${round(found?.atMs)} "${found?.text}", which the recording does not have`];
     if (found === undefined) return [`line ${wanted.line}: ${model}: at ${wanted.atMs} "${wanted.text}"; here nothing more`];
     if (differ(wanted.text, found.text)) return [`line ${wanted.line}: ${model}: at ${wanted.atMs} "${wanted.text}"; here at ${round(found.atMs)} "${found.text}"`];

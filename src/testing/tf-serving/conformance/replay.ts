@@ -180,7 +180,7 @@ export async function replay(timeline: Timeline, phase: Phase = timeline.phased 
     }
     perform(entry);
   }
-  await clock.runUntil(clock.nowMs() + MAX_WAIT_MS);
+  await clock.runUntil(clock.nowMs() + MAX_WAIT_MS + 20);
   server?.core.stop();
   server?.reloader.stop();
   const unused = oracle.unusedChoices().map(({ line, atMs }) => `line ${line}: a tie at ${atMs} that does not occur here`);
@@ -205,6 +205,7 @@ const RANDOM_PHASE: Phase = { firstTickMs: 50, firstPollMs: 100, tickLateMs: 0, 
 export const SCENARIO_PHASES: readonly [Phase, ...Phase[]] = [
   scenarioPhase(0, 0.2, 0.05), scenarioPhase(0, 0.2, 1), scenarioPhase(3, 0.2, 0.05), scenarioPhase(0, 0.6, 2), scenarioPhase(3, 0.2, 1),
   scenarioPhase(0, 0.6, 4), scenarioPhase(0, 0.02, 0.4), scenarioPhase(0, 1, 0.05), scenarioPhase(6, 0.6, 1),
+  scenarioPhase(3, 2, 2), scenarioPhase(0, 2, 8), scenarioPhase(0, 2, 0.5),
 ];
 
 function scenarioPhase(earlierMs: number, tickLateMs: number, pollLateMs: number): Phase {
