@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { fail } from '../domain/failures';
 import type { ListedFile } from '../domain/source';
 import type { S3Handle } from './s3-client';
-import { BrokenBodyError } from './trouble';
+import { BrokenBodyError, NotS3Error } from './trouble';
 import { orAbort, watched } from './watchdog';
 import type { WatchdogLimits } from './watchdog';
 
@@ -73,12 +73,14 @@ async function open(s3: S3Handle, file: ListedFile, from: number, signal: AbortS
 
 /** The offset at which the answer begins, after its headers were held against the listing. */
 function beginningOf(answer: GetObjectCommandOutput, file: ListedFile, from: number): number {
+  const status = answer.$metadata.httpStatusCode;
+  if (file.etag !== undefined && answer.ETag === undefined) throw new NotS3Error(`answered ${status}, but not as an S3 server does: without an ETag`);
   // A server that ignores If-Match still says what it sends.
-  if (file.etag !== undefined && answer.ETag !== undefined && answer.ETag !== file.etag) {
-    throw fail('SourceChanged', `${file.key}: listed with ETag ${file.etag}, found ${answer.ETag}`, { file: file.path, want: file.etag, found: answer.ETag });
+  if (file.etag !== undefined && answer.ETag !== file.etag) {
+    throw fail('SourceChanged', `get ${file.key}: listed with ETag ${file.etag}, found ${answer.ETag}`, { file: file.path, key: file.key, want: file.etag, found: answer.ETag });
   }
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.ContentRange ?? '');
-  const begins = answer.$metadata.httpStatusCode === 206 && range ? Number(range[1]) : 0;
+  const begins = status === 206 && range ? Number(range[1]) : 0;
   if (begins !== 0 && begins !== from) throw new BrokenBodyError('first byte of the answer', from, begins);
   const declared = answer.ContentLength;
   if (declared !== undefined && begins + declared !== file.size) {

@@ -42,6 +42,11 @@ export class BrokenBodyError extends Error {
   }
 }
 
+/** A success that no S3 server would have sent. */
+export class NotS3Error extends Error {
+  override readonly name = 'NotS3Error';
+}
+
 interface SdkError extends Error {
   readonly code?: unknown;
   readonly Code?: string;
@@ -57,7 +62,7 @@ export function troubleWith(error: unknown, doing: Doing): Trouble | undefined {
     tries,
     failure: (tried) => fail(code, `${place(doing)}: ${found}${tried > 1 ? ` (${tried} tries)` : ''}`, { ...where(doing), why: found, tries: tried, ...detail }, error),
   });
-  if (error instanceof StallError) return row('SourceUnreachable', MAX_TRIES, error.message);
+  if (error instanceof StallError || error instanceof NotS3Error) return row('SourceUnreachable', MAX_TRIES, error.message);
   if (error instanceof BrokenBodyError) return row('IntegrityMismatch', TWICE, error.message, { file: doing.key, want: error.want, found: error.found });
   // The SDK's words where an object carries a checksum of its own.
   const mismatch = /^Checksum mismatch: expected "(.*?)" but received "(.*?)"/.exec(error.message);
