@@ -35,7 +35,9 @@ function compareHappened(timeline: Timeline, replayed: Replayed): string[] {
   const begins = replayed.created?.atMs ?? 0;
   // The scenarios' recordings show the events only from the end of start-up on, loader attempts and logs always.
   const seen = replayed.happened.filter(({ text, atMs }) => (timeline.phased ? !text.startsWith('log E: ') || KEPT_LOGS.test(text) : !text.startsWith('event ') || atMs > begins));
-  const endMs = timeline.entries.at(-1)?.atMs ?? 0;
+  // After the end of the recording, and after all that it shows came of it here, anything may happen.
+  const answeredMs = Math.max(0, ...replayed.reloads.map(({ answer }) => answer?.atMs ?? 0));
+  const endMs = Math.max((timeline.entries.at(-1)?.atMs ?? 0) + INSTANT_MS, answeredMs);
   const models = new Set([...recorded.keys(), ...seen.map(({ model }) => model)]);
   return [...models].flatMap((model) => {
     const here = seen.filter((line) => line.model === model);
@@ -52,8 +54,7 @@ function compareSequence(model: string, recorded: readonly Line[], here: readonl
   for (let index = 0; index < Math.max(recorded.length, here.length); index += 1) {
     const wanted = recorded[index];
     const found = here[index];
-    // The recording may have ended just before it.
-    if (wanted === undefined && found !== undefined && found.atMs > endMs + INSTANT_MS) return [];
+    if (wanted === undefined && found !== undefined && found.atMs > endMs) return [];
     if (wanted === undefined) return [`${model}: at ${round(found?.atMs)} "${found?.text}", which the recording does not have`];
     if (found === undefined) return [`line ${wanted.line}: ${model}: at ${wanted.atMs} "${wanted.text}"; here nothing more`];
     if (differ(wanted.text, found.text)) return [`line ${wanted.line}: ${model}: at ${wanted.atMs} "${wanted.text}"; here at ${round(found.atMs)} "${found.text}"`];
