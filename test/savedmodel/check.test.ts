@@ -1,7 +1,7 @@
 // Models made to be wrong in one thing, and input made to harm whoever reads it.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -12,9 +12,12 @@ import type { NodeDefSchema } from '../../src/proto/gen/tensorflow/core/framewor
 import { DataType } from '../../src/proto/gen/tensorflow/core/framework/types_pb';
 import { MetaGraphDefSchema } from '../../src/proto/gen/tensorflow/core/protobuf/meta_graph_pb';
 import { SavedModelSchema } from '../../src/proto/gen/tensorflow/core/protobuf/saved_model_pb';
+import { readBundleIndex } from '../../src/savedmodel/bundle';
 import { checkSavedModel } from '../../src/savedmodel/check';
 import { crc32c, maskCrc } from '../../src/savedmodel/crc32c';
 import { GRAPH_PATH } from '../../src/savedmodel/saved-model';
+import { checkShard } from '../../src/savedmodel/shard';
+import { WireError, eachField, lastField } from '../../src/savedmodel/wire';
 import { entry, floats, index, strings, u32, varint } from './bundle-writer';
 
 const INDEX = 'variables/variables.index';
@@ -137,7 +140,10 @@ describe('tensors in their shards', () => {
   });
 
   test('more strings than one read holds lengths of', async () => {
-    const { bytes, crc } = strings(Array.from({ length: 1_200_000 }, () => ''));
+    // All empty: lengths of one zero byte, summed as four; no bytes of strings.
+    const lengths = crc32c(Buffer.alloc(4_800_000));
+    const bytes = Buffer.concat([Buffer.alloc(1_200_000), u32(maskCrc(lengths))]);
+    const crc = crc32c(u32(maskCrc(lengths)), lengths);
     const file = index([stored('s', bytes, { dtype: DataType.DT_STRING, shape: { dim: [{ size: 1_200_000n }] }, crc32c: maskCrc(crc) })]);
     expect(await report(model({ [GRAPH_PATH]: graph([X]), [INDEX]: file, [SHARD]: bytes }))).toEqual([]);
   });
@@ -147,6 +153,14 @@ describe('tensors in their shards', () => {
     const cut = bytes.subarray(0, -1);
     const file = index([stored('s', cut, { dtype: DataType.DT_STRING, shape: { dim: [{ size: 2n }] }, crc32c: maskCrc(crc) })]);
     expect(await report(model({ [GRAPH_PATH]: graph([X]), [INDEX]: file, [SHARD]: cut }))).toEqual([`checksum ${SHARD}: s: the lengths say 5 bytes of strings, there are 4`]);
+  });
+
+  test('string lengths that are not those that were summed', async () => {
+    const { bytes, crc } = strings(['abc', 'de']);
+    // Swapped lengths: the same number of bytes, cut elsewhere.
+    const swapped = Buffer.concat([Buffer.from([2, 3]), bytes.subarray(2)]);
+    const file = index([stored('s', swapped, { dtype: DataType.DT_STRING, shape: { dim: [{ size: 2n }] }, crc32c: maskCrc(crc) })]);
+    expect(await report(model({ [GRAPH_PATH]: graph([X]), [INDEX]: file, [SHARD]: swapped }))).toEqual([expect.stringMatching(/s: the string lengths want CRC-32C 0x[0-9a-f]+, found 0x[0-9a-f]+$/)]);
   });
 
   test('tensors over one another: an index cannot make one file be read a million times', async () => {
@@ -179,15 +193,23 @@ describe('tensors in their shards', () => {
     expect(await report(model({ [GRAPH_PATH]: graph([X]), [INDEX]: index(entries), [SHARD]: bytes }))).toHaveLength(20);
   });
 
-  test('an abort is heard in the middle of a shard', async () => {
-    const bytes = Buffer.alloc(64 * 2 ** 20);
-    const dir = model({ [GRAPH_PATH]: graph([X]), [INDEX]: index([stored('a', bytes)]), [SHARD]: bytes });
-    const abort = new AbortController();
-    const check = checkSavedModel(dir, { signal: abort.signal });
+  test('an abort is heard between two reads of a shard, and one shard has only so much to say', async () => {
+    const bytes = Buffer.alloc(3 * 2 ** 20, 1);
+    const entries = Array.from({ length: 6 }, (_, at) => entry(`t${at}`, { dtype: DataType.DT_UINT8, shape: { dim: [{ size: 2n ** 19n }] }, offset: BigInt(at * 2 ** 19), size: 2n ** 19n, crc32c: 1 }));
+    const file = index(entries);
+    const dir = model({ [GRAPH_PATH]: graph([X]), [INDEX]: file, [SHARD]: bytes });
     const reason = new Error('stop');
-    // The graph and the index are read in the first turns; the shard's 64 slabs take many more.
-    setImmediate(() => abort.abort(reason));
-    await expect(check).rejects.toBe(reason);
+    await expect(checkShard(dir, readBundleIndex(file), 0, { limit: 3, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    expect((await checkShard(dir, readBundleIndex(file), 0, { limit: 3 })).findings).toHaveLength(3);
+  });
+
+  test('a function of TensorFlow 2 restores by names too', async () => {
+    const dir = model({});
+    cpSync(join(__dirname, '../data/savedmodels/saved_model_half_plus_two_tf2_cpu/00000123'), dir, { recursive: true });
+    const { index: file, shard } = floats({ 'a/.ATTRIBUTES/VARIABLE_VALUE': [1], 'c/.ATTRIBUTES/VARIABLE_VALUE': [1], _CHECKPOINTABLE_OBJECT_GRAPH: [1] });
+    writeFileSync(join(dir, INDEX), file);
+    writeFileSync(join(dir, SHARD), shard);
+    expect(await report(dir)).toEqual(['restore variables/variables.index: the graph restores "b/.ATTRIBUTES/VARIABLE_VALUE", and the index has no such key']);
   });
 });
 
@@ -240,6 +262,18 @@ describe('input made to harm', () => {
     const tags = wrap(1, wrap(4, Buffer.from('serve')));
     const file = Buffer.concat([Buffer.from([8, 1]), wrap(2, Buffer.concat([tags, wrap(2, nodes)]))]);
     expect(await report(model({ [GRAPH_PATH]: file }))).toEqual(['~signature saved_model.pb: there is no signature serving_default; found none']);
+  });
+
+  test('a field that reaches out of its message is refused, though the bytes are there', async () => {
+    const file = Buffer.from(graph([{ name: 'QQQQ', op: 'NoOp' }, X]));
+    file.writeUInt8(12, file.indexOf('QQQQ') - 1);
+    expect(await report(model({ [GRAPH_PATH]: file }))).toEqual([expect.stringMatching(/^decode saved_model\.pb: does not decode as a SavedModel: a field at byte \d+ ends beyond its message$/)]);
+  });
+
+  test('a field that reaches beyond the bytes is never read as a shorter one', () => {
+    const cut = Buffer.from([0x0a, 5, 97, 98]);
+    expect(() => lastField(cut, 1)).toThrow('a field at byte 2 wants 5 bytes, 2 are left');
+    expect(() => eachField(cut, () => undefined)).toThrow(WireError);
   });
 
   test('text that is not UTF-8 is refused as the server refuses it', async () => {

@@ -13,6 +13,8 @@ test('a literal, and copies of each kind, one of them over bytes it is itself wr
   expect(decoded([5, ...literal('hello')])).toBe('hello');
   // copy with 1-byte offset: length 4, back 5
   expect(decoded([9, ...literal('hello'), 1 | (0 << 2), 5])).toBe('hellohell');
+  // the same from further back than a byte counts: 300 in 3 + 8 bits
+  expect(decoded([...varint(304), 61 << 2, 299 & 255, 299 >> 8, ...Buffer.from('head'), ...Buffer.alloc(296, 'q'), 1 | ((300 >> 8) << 5), 300 & 255])).toBe(`head${'q'.repeat(296)}head`);
   // copy with 2-byte offset: length 6, back 1
   expect(decoded([7, ...literal('a'), 2 | (5 << 2), 1, 0])).toBe('aaaaaaa');
   // copy with 4-byte offset: length 2, back 3

@@ -171,6 +171,7 @@ describe('a load that fails', () => {
     ['a string tensor with a wrong length', TF2, (dir) => flip(join(dir, SHARD), 12), /^DATA_LOSS: /],
     ['a name that the checkpoint has not', COUNTER, (dir) => write(dir, floats({ other: [1] })), 'NOT_FOUND: Key counter not found in checkpoint\n\t [[{{node save/RestoreV2}}]]'],
     ['a tensor of another shape', COUNTER, (dir) => write(dir, floats({ counter: [1, 2] })), 'INVALID_ARGUMENT: Assign requires shapes of both tensors to match. lhs shape= [] rhs shape= [2]\n\t [[{{node save/Assign}}]]'],
+    ['a tensor of another type', COUNTER, (dir) => write(dir, { index: index([entry('counter', { dtype: DataType.DT_INT32, size: 4n, crc32c: maskCrc(crc32c(Buffer.alloc(4))) })]), shard: Buffer.alloc(4) }), 'INVALID_ARGUMENT: tensor_name = counter; expected dtype float does not equal original dtype int32\n\t [[{{node save/RestoreV2}}]]'],
     ['a warm-up file that is none', HALF_PLUS_TWO, (dir) => warmup(dir, Buffer.from('{"instances": [1.0, 2.0, 5.0]}')), 'DATA_LOSS: corrupted record at 0. Please verify your warmup data is in TFRecord format.'],
     ['a warm-up file cut off', HALF_PLUS_TWO, (dir) => warmup(dir, warm({ x: float([1]) }).subarray(0, 30)), "DATA_LOSS: truncated record at 12' failed with Read less bytes than requested. Please verify your warmup data is in TFRecord format."],
     ['a warm-up record that is no message', HALF_PLUS_TWO, (dir) => warmup(dir, frame(Buffer.from([0x32, 50]))), /^INVALID_ARGUMENT: Failed to parse warmup record: 2+2? from \/\d+\/assets\.extra\/tf_serving_warmup_requests$/],

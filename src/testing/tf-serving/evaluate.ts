@@ -53,22 +53,22 @@ export class Session {
       if (!this.#graph.nodes.has(target)) throw new ServingError('NOT_FOUND', `PruneForTargets: Some target nodes not found: ${target}`);
     }
     const values = this.#evaluate(frame, [...outputs.map(({ node }) => node), ...targets]);
-    return outputs.map(({ node, index }) => {
-      const value = fed.get(key(node, index)) ?? values.get(node)?.[index];
-      if (value === undefined) throw new ServingError('INVALID_ARGUMENT', `Tensor ${node}:${index} was not found: ${node} has ${values.get(node)?.length ?? 0} outputs`);
+    return outputs.map(({ node, index, key }) => {
+      const value = fed.get(key) ?? values.get(node)?.[index];
+      if (value === undefined) throw new ServingError('INVALID_ARGUMENT', `Tensor ${key} was not found: ${node} has ${values.get(node)?.length ?? 0} outputs`);
       return this.#valueOf(value, undefined, `_retval_${node}_${index}_0`);
     });
   }
 
   #feed(name: string, tensor: Tensor, index: number): string {
-    const { node, index: output } = parseOutput(name);
+    const { node, key } = parseOutput(name);
     const found = this.#graph.nodes.get(node);
     if (found === undefined) throw new ServingError('INVALID_ARGUMENT', `Tensor ${name}, specified in either feed_devices or fetch_devices was not found in the Graph`);
     const declared = found.attr['dtype']?.value ?? found.attr['T']?.value;
     if (declared?.case === 'type' && baseType(declared.value) !== tensor.dtype) {
       throw new ServingError('INVALID_ARGUMENT', `Expects arg[${index}] to be ${typeName(baseType(declared.value))} but ${typeName(tensor.dtype)} is provided`);
     }
-    return key(node, output);
+    return key;
   }
 
   /** Depth first with a stack of its own: graphs are deeper than JavaScript's. */
@@ -78,18 +78,20 @@ export class Session {
     const stack = [...wanted].reverse();
     while (stack.length > 0) {
       const name = stack.at(-1)!;
-      if (done.has(name) || frame.fed.has(key(name, 0))) {
+      if (done.has(name) || frame.fed.has(firstOutput(name))) {
         stack.pop();
         continue;
       }
       const node = frame.body.nodes.get(name);
       if (node === undefined) throw new ServingError('INVALID_ARGUMENT', `Unknown input node '${name}'${where(frame.scope)}`);
-      const needed = [...node.inputs, ...node.controls.map((control) => ({ node: control, index: 0 }))];
-      const missing = needed.filter(({ node: from, index }) => !frame.fed.has(key(from, index)) && !done.has(from)).map(({ node: from }) => from);
-      if (missing.length > 0) {
+      const before = stack.length;
+      for (let at = node.needs.length - 1; at >= 0; at--) {
+        const need = node.needs[at]!;
+        if (!done.has(need.node) && !frame.fed.has(need.key)) stack.push(need.node);
+      }
+      if (stack.length > before) {
         if (waiting.has(name)) throw new ServingError('INVALID_ARGUMENT', `Graph is invalid, contains a cycle through node ${name}${where(frame.scope)}`);
         waiting.add(name);
-        stack.push(...missing.reverse());
         continue;
       }
       stack.pop();
@@ -100,9 +102,9 @@ export class Session {
 
   #runNode(frame: Frame, node: GraphNode, done: ReadonlyMap<string, readonly Value[]>): readonly Value[] {
     try {
-      const inputs = node.inputs.map(({ node: from, index }) => {
-        const value = frame.fed.get(key(from, index)) ?? done.get(from)?.[index];
-        if (value === undefined) throw new ServingError('INVALID_ARGUMENT', `Node '${node.name}': input ${from}:${index} does not exist`);
+      const inputs = node.inputs.map((input) => {
+        const value = frame.fed.get(input.key) ?? done.get(input.node)?.[input.index];
+        if (value === undefined) throw new ServingError('INVALID_ARGUMENT', `Node '${node.name}': input ${input.key} does not exist`);
         return value;
       });
       return runOp({
@@ -124,12 +126,12 @@ export class Session {
     const body = this.#graph.functions.get(name);
     if (body === undefined) throw new ServingError('NOT_FOUND', `Function ${name} is not defined.`);
     if (caller.depth >= MAX_CALL_DEPTH) throw new ServingError('INTERNAL', `functions call each other deeper than ${MAX_CALL_DEPTH} times, at ${name}`);
-    const fed = new Map(args.map((value, index) => [key(body.args[index] ?? '', 0), value]));
+    const fed = new Map(args.map((value, index) => [firstOutput(body.args[index] ?? ''), value]));
     const frame: Frame = { body, fed, scope: body, depth: caller.depth + 1, restore: caller.restore };
     const values = this.#evaluate(frame, [...body.results.map(({ node }) => node), ...body.targets]);
-    return body.results.map(({ node, index }) => {
-      const value = fed.get(key(node, index)) ?? values.get(node)?.[index];
-      if (value === undefined) throw new ServingError('INVALID_ARGUMENT', `Function ${name} returns ${node}:${index}, which does not exist`);
+    return body.results.map(({ node, index, key }) => {
+      const value = fed.get(key) ?? values.get(node)?.[index];
+      if (value === undefined) throw new ServingError('INVALID_ARGUMENT', `Function ${name} returns ${key}, which does not exist`);
       return value;
     });
   }
@@ -150,8 +152,8 @@ interface Frame {
   readonly restore: RestoreTensor | undefined;
 }
 
-function key(node: string, index: number): string {
-  return `${node}:${index}`;
+function firstOutput(node: string): string {
+  return `${node}:0`;
 }
 
 /** How TensorFlow says which node an error is from. */

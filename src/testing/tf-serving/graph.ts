@@ -13,14 +13,16 @@ import { ServingError } from './status';
 export interface Output {
   readonly node: string;
   readonly index: number;
+  /** `node:index`, as feeds are known by. */
+  readonly key: string;
 }
 
 export interface GraphNode {
   readonly name: string;
   readonly op: string;
   readonly inputs: readonly Output[];
-  /** Nodes that have to be done before, whatever they give. */
-  readonly controls: readonly string[];
+  /** What has to be done before: the inputs, and control inputs whatever they give. */
+  readonly needs: readonly Output[];
   readonly attr: Readonly<Record<string, AttrValue>>;
 }
 
@@ -46,7 +48,7 @@ export interface Graph extends Body {
 export function readGraph(bytes: Uint8Array): Graph {
   const nodes = readNodes(bytes, GraphDefSchema.field.node.number);
   for (const node of nodes.values()) {
-    const unknown = [...node.inputs.map((input) => input.node), ...node.controls].find((name) => !nodes.has(name));
+    const unknown = node.needs.map((need) => need.node).find((name) => !nodes.has(name));
     if (unknown !== undefined) throw new ServingError('INVALID_ARGUMENT', `Node '${node.name}': Unknown input node '${unknown}'`);
     if (node.op === 'Const' && node.attr['value']?.value.case !== 'tensor') {
       throw new ServingError('FAILED_PRECONDITION', `Saved model contains node "${node.name}" which is a constant tensor but no value has been provided`);
@@ -65,7 +67,9 @@ export function readGraph(bytes: Uint8Array): Graph {
 /** `node`, `node:1`, or within functions `node:output:1`: every op simulated has one named output, so the name of it decides nothing. */
 export function parseOutput(name: string): Output {
   const parts = name.split(':');
-  return { node: parts[0]!, index: parts.length > 1 ? Number(parts.at(-1)) : 0 };
+  const node = parts[0]!;
+  const index = parts.length > 1 ? Number(parts.at(-1)) : 0;
+  return { node, index, key: `${node}:${index}` };
 }
 
 function readNodes(bytes: Uint8Array, field: number): Map<string, GraphNode> {
@@ -79,11 +83,9 @@ function readNodes(bytes: Uint8Array, field: number): Map<string, GraphNode> {
 }
 
 function readNode({ name, op, input, attr }: NodeDef): GraphNode {
-  return {
-    name, op, attr,
-    inputs: input.filter((text) => !text.startsWith('^')).map(parseOutput),
-    controls: input.filter((text) => text.startsWith('^')).map((text) => text.slice(1)),
-  };
+  const inputs = input.filter((other) => !other.startsWith('^')).map(parseOutput);
+  const controls = input.filter((other) => other.startsWith('^')).map((other) => parseOutput(other.slice(1)));
+  return { name, op, attr, inputs, needs: [...inputs, ...controls] };
 }
 
 function readFunction(bytes: Uint8Array): FunctionBody {
