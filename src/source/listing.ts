@@ -65,7 +65,8 @@ async function listAll(s3: S3Handle, options: ListOptions): Promise<readonly Lis
       const file = fileOf(s3, object, page.EncodingType === 'url');
       if (file) listed.push(file);
     }
-    if (listed.filter((file) => file.path !== MANIFEST_NAME).length > MAX_FILES) throw unusable(s3.ref, `more than ${MAX_FILES} objects`, { found: listed.length, want: MAX_FILES });
+    const count = listed.filter((file) => file.path !== MANIFEST_NAME).length;
+    if (count > MAX_FILES) throw unusable(s3.ref, `more than ${MAX_FILES} objects`, { found: count, want: MAX_FILES });
     more = page.IsTruncated === true && page.NextContinuationToken !== undefined;
     token = page.NextContinuationToken;
   }

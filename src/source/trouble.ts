@@ -104,15 +104,17 @@ function isError(error: unknown): error is SdkError {
 
 /** Codes of connections, names, TLS and the HTTP parser. File system codes are not among them: a full disk is no network trouble. */
 const NETWORK_CODE =
-  /\b(ECONN[A-Z]+|E(?:HOST|NET)(?:UNREACH|DOWN)|ETIMEDOUT|EPIPE|EPROTO|ENOTFOUND|EADDRNOTAVAIL|EAI_[A-Z]+|HPE_[A-Z_]+|ERR_(?:TLS|SSL)_[A-Z_0-9]+|ERR_STREAM_PREMATURE_CLOSE|CERT_[A-Z_]+|UNABLE_TO_[A-Z_]+|SELF_SIGNED_[A-Z_]+|DEPTH_ZERO_[A-Z_]+)\b/;
+  /^(ECONN[A-Z]+|E(?:HOST|NET)(?:UNREACH|DOWN)|ETIMEDOUT|EPIPE|EPROTO|ENOTFOUND|EADDRNOTAVAIL|EAI_[A-Z]+|HPE_[A-Z_]+|ERR_(?:TLS|SSL)_[A-Z_0-9]+|ERR_STREAM_PREMATURE_CLOSE|CERT_[A-Z_]+|UNABLE_TO_[A-Z_]+|SELF_SIGNED_[A-Z_]+|DEPTH_ZERO_[A-Z_]+)$/;
 
-/** The SDK wraps what it does not recognise and keeps only the message, so the code is looked for there too. */
+/** Errors of another realm reach us wrapped by the SDK, with their message alone. */
+const WRAPPED = /^AWS SDK error wrapper for Error: /;
+
 function isNetwork(error: SdkError): boolean {
-  return NETWORK_CODE.test(`${String(error.code)} ${error.message}`) || error.name === 'TimeoutError' || error.message.startsWith('Connection lost or stream closed');
+  return NETWORK_CODE.test(String(error.code)) || WRAPPED.test(error.message) || error.name === 'TimeoutError' || error.message.startsWith('Connection lost or stream closed');
 }
 
 function networkMessage(error: SdkError): string {
-  const message = error.message.replace(/^@smithy\/node-http-handler - |^AWS SDK error wrapper for Error: /, '');
+  const message = error.message.replace(/^@smithy\/node-http-handler - /, '').replace(WRAPPED, '').trim();
   return typeof error.code !== 'string' || message.includes(error.code) ? message : [error.code, message].filter(Boolean).join(' ');
 }
 

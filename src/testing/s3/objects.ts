@@ -165,5 +165,6 @@ export function etagOf(bytes: Buffer): string {
 }
 
 function sorted(objects: readonly StoredObject[]): readonly StoredObject[] {
-  return [...objects].sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+  const named = objects.map((object) => ({ object, name: Buffer.from(object.key) }));
+  return named.sort((a, b) => Buffer.compare(a.name, b.name)).map(({ object }) => object);
 }
