@@ -4,7 +4,7 @@ const { writeFileSync } = require('node:fs');
 class SummaryReporter {
   onRunComplete(_contexts, results) {
     this.counts = countsOf(results, Boolean(process.env.CI));
-    if (this.counts.skipped > 0) console.log(`${this.counts.skipped} skipped: something these tests need is not on this machine${process.env.CI ? ', and with CI set that is a failure' : ''}`);
+    if (this.counts.skipped > 0) console.log(`${this.counts.skipped} skipped${process.env.CI ? ', which with CI set is a failure' : ''}`);
     console.log(lineOf(this.counts));
     if (process.env.SEGUE_SUMMARY_FILE) writeFileSync(process.env.SEGUE_SUMMARY_FILE, JSON.stringify(this.counts));
   }

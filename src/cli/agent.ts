@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { type AgentFlags, withAgentFlags } from './agent-flags';
 import { processes } from './heavy';
 import { type ProcessFlags, withProcessFlags } from './process-flags';
-import type { Verb } from './program';
+import type { Verb } from './verb';
 
 export function agentCommand({ terminal }: Verb): Command {
   return withProcessFlags(withAgentFlags(new Command('agent')))

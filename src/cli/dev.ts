@@ -3,7 +3,7 @@ import { port } from './arguments';
 import { devPorts, requireFree } from './dev-ports';
 import { dev } from './heavy';
 import { outputOption, type OutputFlags } from './output-flag';
-import type { Verb } from './program';
+import type { Verb } from './verb';
 
 interface DevFlags extends OutputFlags {
   readonly portBase?: number;

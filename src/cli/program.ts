@@ -15,13 +15,8 @@ import { rolloutWatchCommand } from './rollout/watch';
 import { simulateCommand } from './simulate';
 import type { Terminal } from './terminal';
 import { upCommand } from './up';
+import type { Verb } from './verb';
 import { workerCommand } from './worker';
-
-/** What a verb is given: where to write, and how to say what the process shall end with. */
-export interface Verb {
-  readonly terminal: Terminal;
-  readonly endWith: (code: number) => void;
-}
 
 const EXIT_CODES = `
 Exit codes:

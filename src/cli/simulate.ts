@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { simulator } from './heavy';
-import type { Verb } from './program';
+import type { Verb } from './verb';
 
 export function simulateCommand({ endWith }: Verb): Command {
   return new Command('simulate')

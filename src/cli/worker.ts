@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { processes } from './heavy';
 import { type ProcessFlags, withProcessFlags } from './process-flags';
-import type { Verb } from './program';
+import type { Verb } from './verb';
 
 export function workerCommand({ terminal }: Verb): Command {
   return withProcessFlags(new Command('worker'))

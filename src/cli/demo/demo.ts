@@ -1,7 +1,7 @@
 // `segue demo`: the verb; what it runs is in run-demo.ts, loaded only then, so that `--help` stays quick.
 
 import { Command } from 'commander';
-import type { Verb } from '../program';
+import type { Verb } from '../verb';
 import type * as RunDemo from './run-demo';
 
 /** Apart from the codes of a rollout's ends (exit.ts): something that was promised did not hold. */

@@ -57,7 +57,7 @@ const GRACE_MS = 1_000;
 export async function startFleet({ cli, root, env }: FleetOptions): Promise<FleetOfProcesses> {
   const parts = new Parts(root);
   try {
-    const [temporal, goodEndpoint, staleEndpoint] = await Promise.all([startDevServer({ cli }).then((dev) => parts.add('Temporal dev server', dev)), startEndpoint(parts, 's3-good'), startEndpoint(parts, 's3-stale')]);
+    const [temporal, goodEndpoint, staleEndpoint] = await Promise.all([startDevServer({ cli }).then((dev) => parts.add(dev)), startEndpoint(parts, 's3-good'), startEndpoint(parts, 's3-stale')]);
     env['TEMPORAL_ADDRESS'] = temporal.address;
     const ports = await freePorts(SERVERS.length * 2);
     const servers = new Map<ServerName, DemoServer>();
@@ -139,7 +139,7 @@ class Parts {
 
   async node(name: string, args: readonly string[], env: Readonly<Record<string, string>>, onLine?: (line: string) => void): Promise<Child> {
     const log = join(this.#root, `${name}.log`);
-    return this.add(name, await startChild({
+    return this.add(await startChild({
       name, command: process.execPath, args: [...process.execArgv, ...args], env, graceMs: GRACE_MS,
       onLine: (line) => {
         appendFileSync(log, `${line}\n`);
@@ -148,9 +148,10 @@ class Parts {
     }));
   }
 
-  add<T extends { readonly pid: number; readonly ended: Promise<void>; stop(): Promise<void> }>(_name: string, part: T): T {
+  add<T extends { readonly pid: number; readonly ended: Promise<void>; stop(): Promise<void> }>(part: T): T {
     this.pids.push(part.pid);
     this.#running.push(part);
+    if (this.#stopping) void part.stop(); // it was on its way when the end came
     part.ended.catch((error: unknown) => {
       if (!this.#stopping && !this.#expected.has(part)) this.#fail(error instanceof Error ? error : new Error(String(error)));
     });
@@ -161,11 +162,9 @@ class Parts {
     this.#expected.add(part);
   }
 
-  /** Last started, first ended; those that do not depend on each other at once. */
+  /** All at once: none of them has anything to hand over to another. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const [temporal, ...others] = this.#running;
-    await Promise.all(others.map((part) => part.stop()));
-    await temporal?.stop();
+    await Promise.all(this.#running.map((part) => part.stop()));
   }
 }

@@ -12,30 +12,27 @@ const LOOK_EVERY_MS = 100;
 /** At these steps the new version is AVAILABLE and proven, and the one before is on its way out. */
 const LEAVING: ReadonlySet<ServerStatus['step']> = new Set(['drainVersion', 'unloadVersion', 'served']);
 
-export interface Following {
-  /** Resolves when the follower has stopped looking. */
-  stop(): Promise<void>;
-}
-
-export function followRollout(client: Client, workflowId: string, version: Version, load: Load): Following {
-  let wanted = true;
+/** Follows until the rollout was awaited: whatever it ends with, the last word of `status` is taken, and the follower is gone. */
+export async function whileFollowing<T>(rollout: { readonly client: Client; readonly workflowId: string; readonly version: Version }, load: Load, result: () => Promise<T>): Promise<T> {
+  const over = new AbortController();
   const look = async (): Promise<void> => {
-    const status = await statusOf(client, workflowId);
-    for (const server of serversThatLeave(status)) load.ask(server, version);
+    const status = await statusOf(rollout.client, rollout.workflowId);
+    for (const server of serversThatLeave(status)) load.ask(server, rollout.version);
   };
-  const looking = (async () => {
-    while (wanted) {
+  const following = (async () => {
+    while (!over.signal.aborted) {
       await look().catch(() => undefined); // Asked again in a moment; a client that hears nothing keeps what it has.
-      await delay(LOOK_EVERY_MS);
+      await delay(LOOK_EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined);
     }
   })();
-  return {
-    stop: async () => {
-      wanted = false;
-      await looking;
-      await look();
-    },
-  };
+  try {
+    const value = await result();
+    await look();
+    return value;
+  } finally {
+    over.abort();
+    await following;
+  }
 }
 
 export function serversThatLeave(status: Pick<Status, 'servers'>): readonly ServerName[] {

@@ -28,7 +28,7 @@ export async function runDemo({ json, keep }: DemoFlags, terminal: Terminal): Pr
   const interrupted = interruption();
   let fleet: FleetOfProcesses | undefined;
   try {
-    await act(facts, { root, say, signal: interrupted.signal, started: (one) => { fleet = one; } });
+    await act(facts, { root, say, signal: interrupted.signal, breakOff: interrupted.breakOff, started: (one) => { fleet = one; } });
   } catch (error) {
     facts.broke = error instanceof Error ? error.message : String(error);
   } finally {
@@ -50,11 +50,13 @@ interface Acting {
   readonly root: string;
   readonly say: Say;
   readonly signal: AbortSignal;
+  /** Aborts the signal. */
+  readonly breakOff: (reason: unknown) => void;
   /** Told as soon as there is something to stop. */
   readonly started: (fleet: FleetOfProcesses) => void;
 }
 
-async function act(facts: Facts, { root, say, signal, started }: Acting): Promise<void> {
+async function act(facts: Facts, { root, say, signal, breakOff, started }: Acting): Promise<void> {
   const samples = samplesDirectory();
   const env = ownEnvironment(root);
   const cli = await resolveTemporalCli((line) => say(line));
@@ -65,8 +67,8 @@ async function act(facts: Facts, { root, say, signal, started }: Acting): Promis
   const { client, close } = await connectClient(fleet.temporal.target);
   try {
     const temporal = temporalCommand({ cli, env: { ...process.env, ...env }, say, signal });
-    const broken = new Promise<never>((_, reject) => { signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }); });
-    await Promise.race([runScenario({ fleet, client, rollouts: rolloutsBy(temporal), samples, say, signal, facts }), fleet.failed, broken]);
+    fleet.failed.catch((error: unknown) => breakOff(error));
+    await orBrokenOff(runScenario({ fleet, client, rollouts: rolloutsBy(temporal), samples, say, signal, facts }), signal);
   } finally {
     await close();
   }
@@ -89,15 +91,35 @@ function samplesDirectory(): string {
   return directory;
 }
 
+/** Every wait of the scenario ends with the signal; this does not wait even for that. */
+function orBrokenOff<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const breakOff = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', breakOff, { once: true });
+    if (signal.aborted) breakOff();
+    work.then(resolve, reject);
+  });
+}
+
+interface Interruption {
+  readonly signal: AbortSignal;
+  readonly breakOff: (reason: unknown) => void;
+  readonly done: () => void;
+}
+
 /** The first Ctrl-C ends the demo with everything it started; a second one ends this process at once, and the kernel's pipes end the rest. */
-function interruption(): { readonly signal: AbortSignal; readonly done: () => void } {
+function interruption(): Interruption {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(130);
     controller.abort(new Error(`${name}: ended before its end`));
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return { signal: controller.signal, done: () => { process.off('SIGINT', onSignal).off('SIGTERM', onSignal); } };
+  return {
+    signal: controller.signal,
+    breakOff: (reason) => controller.abort(reason),
+    done: () => { process.off('SIGINT', onSignal).off('SIGTERM', onSignal); },
+  };
 }
 
 function isThere(pid: number): boolean {

@@ -1,6 +1,6 @@
 // Step 3: version 3 is fetched from an endpoint that falls silent in the middle of an object; the rollout is sent to the good one; all of it watched from outside.
 
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelName, ServerName } from '../../domain/names';
 import type { ManifestFile } from '../../domain/source';
@@ -9,7 +9,7 @@ import { ServingClient } from '../../serving/client';
 import type { LoggedRequest } from '../../testing/s3/request-log';
 import type { AbortFacts } from './facts';
 import { FLEET, SERVERS, type DemoServer } from './fleet-of-processes';
-import { followRollout, statusOf } from './follow';
+import { statusOf, whileFollowing } from './follow';
 import { signaledAtMs } from './histories';
 import type { Load } from './load';
 import { contentOf, contentOfDirectory, LARGE_FILE, MODEL, prefixOf, sameContent, STALL_AFTER_BYTES, type DemoModels } from './models';
@@ -24,31 +24,33 @@ import { until } from './until';
 const FACT_DEADLINE_MS = 15_000;
 
 export async function abortStaleLoad(stage: Stage, models: DemoModels, load: Load): Promise<void> {
-  const { fleet, client, rollouts, say, facts } = stage;
+  const { fleet, client, rollouts, say } = stage;
   const { v3 } = models;
   say(`\n3. Version 3 from an endpoint that falls silent after ${STALL_AFTER_BYTES} bytes of ${LARGE_FILE}; then the same rollout from the good one.`);
   await addFault(fleet.staleEndpoint, { key: `${prefixOf(v3.version)}${LARGE_FILE}`, fault: { kind: 'stall', afterBytes: STALL_AFTER_BYTES } });
   const id = await rollouts.start({ fleet: FLEET, model: v3, endpoint: fleet.staleEndpoint, strategy: { maxUnavailable: SERVERS.length, drainSeconds: 2 }, reason: 'half plus two again' });
-  const following = followRollout(client, id, v3.version, load);
+  await whileFollowing({ client, workflowId: id, version: v3.version }, load, () => updateOnceStuck(stage, models, id));
+}
+
+async function updateOnceStuck(stage: Stage, models: DemoModels, id: string): Promise<void> {
+  const { fleet, client, rollouts, say, facts } = stage;
   const watched = await everyAgentIsStuck(stage, models);
-  say(`   All ${watched.length} agents have an open connection to the stale endpoint and an open file, and nothing moves.`);
-  const watch = new OutsideWatch(watched, portOf(fleet.staleEndpoint), MODEL as ModelName, v3.version);
+  say(`   All ${watched.length} agents hold a connection to the stale endpoint and an open file with ${STALL_AFTER_BYTES} bytes in it, and no more will come.`);
+  const watch = new OutsideWatch(watched, portOf(fleet.staleEndpoint), MODEL as ModelName, models.v3.version);
   watch.start();
   try {
     const commandAtMs = await rollouts.update(id, { source: { endpoint: fleet.goodEndpoint } });
     facts.v3 = await rollouts.result(id);
-    await following.stop();
     const found = await lookBack(stage, models, id, watched);
     facts.abort = { commandAtMs, signaledAtMs: await signaledAtMs(client, id, 'update'), outside: await watch.stop(), ...found };
     tell(stage, facts.abort);
   } finally {
-    await following.stop().catch(() => undefined);
     await watch.stop();
     for (const { serving } of watched) serving.close();
   }
 }
 
-/** The endpoint has sent all it will send to each agent, and each holds a socket and a file, as the kernel says. */
+/** The endpoint has sent all it will send to each agent, all of that is on the disk, and each agent holds a socket and a file, as the kernel says. */
 async function everyAgentIsStuck({ fleet, signal }: Stage, { v3 }: DemoModels): Promise<readonly Watched[]> {
   return until(async () => {
     const stuck = (await logOf(fleet.staleEndpoint)).filter((line) => line.fault === 'stall' && line.bytesSent >= STALL_AFTER_BYTES);
@@ -56,11 +58,16 @@ async function everyAgentIsStuck({ fleet, signal }: Stage, { v3 }: DemoModels): 
     const seen = [...fleet.servers.values()].flatMap((server) => {
       const partial = partialsOf(server.root, MODEL as ModelName, v3.version)[0];
       const [held] = partial === undefined ? [] : (heldBy([{ pid: server.agentPid, directory: partial }], portOf(fleet.staleEndpoint)) ?? []);
-      if (partial === undefined || (held !== undefined && (held.sockets.length === 0 || held.files.length === 0))) return [];
+      if (partial === undefined || bytesOf(join(partial, LARGE_FILE)) < STALL_AFTER_BYTES) return [];
+      if (held !== undefined && (held.sockets.length === 0 || held.files.length === 0)) return [];
       return [{ server, partial }];
     });
     return seen.length === fleet.servers.size ? seen.map(({ server, partial }) => watchedBy(server, partial)) : undefined;
   }, { what: 'every agent to be stuck in the middle of an object of the stale endpoint', deadlineMs: FACT_DEADLINE_MS, signal });
+}
+
+function bytesOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 function watchedBy({ name, agentPid, address, statsUrl }: DemoServer, partial: string): Watched {

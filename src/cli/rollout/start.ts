@@ -6,7 +6,7 @@ import type { ConnectedClient } from '../../worker/connection';
 import { durationMs } from '../arguments';
 import { EXIT, Exit } from '../exit';
 import { outputOption, type OutputFlags } from '../output-flag';
-import type { Verb } from '../program';
+import type { Verb } from '../verb';
 import { type TemporalFlags, withClient, withTemporalFlags } from '../temporal-flags';
 import type { Terminal } from '../terminal';
 import { follow } from './follow';

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { ConnectedClient } from '../../worker/connection';
 import { EXIT } from '../exit';
 import { outputOption, type OutputFlags } from '../output-flag';
-import type { Verb } from '../program';
+import type { Verb } from '../verb';
 import { type TemporalFlags, withClient, withTemporalFlags } from '../temporal-flags';
 import type { Terminal } from '../terminal';
 import { askStatus } from './ask';
