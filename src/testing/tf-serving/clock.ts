@@ -79,7 +79,7 @@ function isAfter(a: Sleeper | undefined, b: Sleeper): boolean {
   return a !== undefined && (a.atMs > b.atMs || (a.atMs === b.atMs && a.order > b.order));
 }
 
-/** Until no promise continuation is left to run: immediates come after all of them. */
+/** Until no promise continuation is left to run: Node turns to its tick queue only when there is none. */
 function settle(): Promise<void> {
-  return new Promise((resolve) => { setImmediate(resolve); });
+  return new Promise((resolve) => { process.nextTick(resolve); });
 }

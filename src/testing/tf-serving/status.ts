@@ -17,7 +17,11 @@ export class ServingError extends Error {
   readonly code: number;
 
   constructor(code: CodeName | number, message: string) {
+    // An answer, not an accident: where it was made is no news, and looking it up costs more than all the rest of a refused request.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message);
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = typeof code === 'number' ? code : CODE[code];
   }
 

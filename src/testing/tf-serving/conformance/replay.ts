@@ -101,7 +101,15 @@ export async function replay(timeline: Timeline, phase: Phase = timeline.phased 
     return okText(handle);
   });
 
-  const showStatus = (model: string, version?: bigint): string => resultOf(() => statusProtoText(required(server).core.monitor, model, version));
+  const shown = new Map<string, { readonly after: number; readonly text: string }>();
+  const showStatus = (model: string, version?: bigint): string => {
+    const key = `${model}/${version}`;
+    const last = shown.get(key);
+    if (last?.after === happened.length) return last.text; // Without an event it is what it was.
+    const text = resultOf(() => statusProtoText(required(server).core.monitor, model, version));
+    shown.set(key, { after: happened.length, text });
+    return text;
+  };
 
   const release = (id: string): void => {
     handles.get(id)?.release();
