@@ -31,7 +31,7 @@ export async function keepHistories(world: World, scenario: string, rolloutId: s
 /** As the CLI exports it, without what belongs to the machine that recorded it. */
 function keep(world: World, scenario: string, name: string, workflowId: string): void {
   const text = execFileSync(temporalCli(), ['workflow', 'show', '--address', world.dev.address, '--workflow-id', workflowId, '--output', 'json'], { encoding: 'utf8', maxBuffer: 64 << 20 });
-  const history = JSON.parse(text, (key, value: unknown) => (key === 'stackTrace' ? undefined : key === 'identity' ? 'recorded' : value)) as unknown;
+  const history = JSON.parse(text, (key, value: unknown) => (key === 'stackTrace' ? undefined : key === 'identity' ? 'recorded' : typeof value === 'string' ? value.replace(/\d+@[\w.-]+/, 'recorded') : value)) as unknown;
   mkdirSync(join(KEPT, scenario), { recursive: true });
   writeFileSync(join(KEPT, scenario, `${name}.json`), `${JSON.stringify(history)}\n`);
 }
