@@ -61,9 +61,14 @@ export function text(bytes: Uint8Array | undefined): string {
   return bytes === undefined ? '' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
-/** Throws WireError where a parser that knows the schema would refuse the bytes: lengths, tags, nesting, text that is not UTF-8. Holds nothing but a stack of 100. */
-export async function assertDecodes(schema: DescMessage, bytes: Uint8Array, pace: Pace): Promise<void> {
+/**
+ * Throws WireError where a parser that knows the schema would refuse the bytes: lengths, tags, nesting, text that is not UTF-8. Holds nothing but a stack of 100.
+ * More than `maxMessages` are refused as well: whoever builds objects of them afterwards says how many it can hold.
+ */
+export async function assertDecodes(schema: DescMessage, bytes: Uint8Array, pace: Pace, maxMessages = Infinity): Promise<void> {
   const walk = new Walk(bytes);
+  let fields = 0;
+  let messages = 0;
   const ends = [bytes.length];
   const tables = [tableOf(schema)];
   let reported = 0;
@@ -75,10 +80,12 @@ export async function assertDecodes(schema: DescMessage, bytes: Uint8Array, pace
       continue;
     }
     const delimited = walk.next();
+    if (++fields > MAX_FIELDS) throw new WireError(`more than ${MAX_FIELDS} fields`);
     if (walk.at > end) throw new WireError(`a field at byte ${walk.start} ends beyond its message`);
     const inside = delimited ? tables[tables.length - 1]![walk.no] : undefined;
     if (inside === TEXT) assertUtf8(bytes, walk.start, walk.at);
     else if (inside !== undefined) {
+      if (++messages > maxMessages) throw new WireError(`more than ${maxMessages} messages in what is not the graph`);
       if (ends.length >= MAX_DEPTH) throw new WireError(`messages are nested deeper than ${MAX_DEPTH}`);
       ends.push(walk.at);
       tables.push(inside);
@@ -94,6 +101,8 @@ export async function assertDecodes(schema: DescMessage, bytes: Uint8Array, pace
 
 /** Protobuf's own limit on nesting; TensorFlow's parser has the same. */
 const MAX_DEPTH = 100;
+/** A graph of 300,000 nodes has about 8 million. What walks a message without a pause afterwards takes about a second for these. */
+const MAX_FIELDS = 50_000_000;
 const REPORT_BYTES = 2 ** 16;
 const VARINT = 0;
 

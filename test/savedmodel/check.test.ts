@@ -236,6 +236,10 @@ describe('the warm-up file', () => {
 });
 
 describe('input made to harm', () => {
+  const wrap = (no: number, bytes: Uint8Array) => Buffer.concat([Buffer.from([no * 8 + 2]), Uint8Array.from(varint(bytes.length)), bytes]);
+  const empty = (no: number, count: number) => Buffer.alloc(count * 2, Buffer.from([no * 8 + 2, 0]));
+  const served = (...parts: Uint8Array[]) => Buffer.concat([Buffer.from([8, 1]), wrap(2, Buffer.concat([wrap(1, wrap(4, Buffer.from('serve'))), ...parts]))]);
+
   test('a pipe in place of a file does not make the check wait for a writer', async () => {
     const dir = model({ [GRAPH_PATH]: graph([X]), [INDEX]: floats({ a: [1] }).index });
     execFileSync('mkfifo', [join(dir, SHARD)]);
@@ -250,18 +254,20 @@ describe('input made to harm', () => {
       const func = Buffer.concat([Buffer.from([0x12]), Uint8Array.from(varint(attrEntry.length)), attrEntry]);
       value = Buffer.concat([Buffer.from([AttrValueSchema.field.func.number * 8 + 2]), Uint8Array.from(varint(func.length)), func]);
     }
-    const wrap = (no: number, bytes: Uint8Array) => Buffer.concat([Buffer.from([no * 8 + 2]), Uint8Array.from(varint(bytes.length)), bytes]);
     const node = wrap(5, Buffer.concat([wrap(1, Buffer.from('k')), wrap(2, value)]));
     const file = wrap(2, wrap(2, wrap(1, node)));
     expect(await report(model({ [GRAPH_PATH]: file }))).toEqual(['decode saved_model.pb: does not decode as a SavedModel: messages are nested deeper than 100']);
   });
 
-  test('a megabyte of empty nodes is walked, not built', async () => {
-    const nodes = Buffer.alloc(1_000_000, Buffer.from([0x0a, 0]));
-    const wrap = (no: number, bytes: Uint8Array) => Buffer.concat([Buffer.from([no * 8 + 2]), Uint8Array.from(varint(bytes.length)), bytes]);
-    const tags = wrap(1, wrap(4, Buffer.from('serve')));
-    const file = Buffer.concat([Buffer.from([8, 1]), wrap(2, Buffer.concat([tags, wrap(2, nodes)]))]);
-    expect(await report(model({ [GRAPH_PATH]: file }))).toEqual(['~signature saved_model.pb: there is no signature serving_default; found none']);
+  test.each<[string, () => Uint8Array, string]>([
+    ['nodes: they are walked, not built', () => served(wrap(2, empty(1, 200_000))), '~signature saved_model.pb: there is no signature serving_default; found none'],
+    ['meta graphs', () => empty(2, 1001), 'limit saved_model.pb: more than 1000 meta graphs'],
+    ['pieces of a graph', () => served(empty(2, 1001)), 'limit saved_model.pb: a graph in more than 1000 pieces'],
+    ['signatures', () => served(empty(5, 100_001)), 'decode saved_model.pb: does not decode as a SavedModel: more than 100000 messages in what is not the graph'],
+    ['assets in a collection', () => served(wrap(4, Buffer.concat([wrap(1, Buffer.from('saved_model_assets')), wrap(2, wrap(5, empty(1, 100_001)))]))), 'decode saved_model.pb: does not decode as a SavedModel: more than 100000 messages in what is not the graph'],
+    ['megabytes of what is neither graph nor known', () => served(wrap(3, wrap(1, Buffer.alloc(9 * 2 ** 20, 97)))), 'limit saved_model.pb: signatures and meta info have more than 8388608 bytes'],
+  ])('two bytes each, any number of %s', async (_, file, line) => {
+    expect(await report(model({ [GRAPH_PATH]: file() }))).toEqual([line]);
   });
 
   test('a field that reaches out of its message is refused, though the bytes are there', async () => {
