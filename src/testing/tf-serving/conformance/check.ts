@@ -1,7 +1,8 @@
 // One timeline, checked.
 
 import { differences } from './compare';
-import { replay, SCENARIO_PHASES } from './replay';
+import { SCENARIO_PHASES } from './phases';
+import { replay } from './replay';
 import type { Timeline } from './timeline';
 
 /** Why the simulator does not do what the recording shows; empty if it does. */

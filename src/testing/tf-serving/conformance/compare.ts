@@ -1,6 +1,7 @@
 // A recording against what the simulator did: order and texts exactly, times to one tick (test/data/tfserving-core-fuzz/README.md "Tolerance").
 
-import type { Happened, ReloadOutcome, Replayed } from './replay';
+import type { Replayed } from './replay';
+import type { Happened, ReloadOutcome } from './stage';
 import type { Entry, Timeline } from './timeline';
 
 /** One tick of the manager, and what two clocks may differ by beside it. */
