@@ -20,7 +20,7 @@ export async function countLoad(stage: Stage, load: Load, { perSecondDuringV2, c
   const { client, facts } = stage;
   const after = await countsOf(stage);
   const none: Readonly<Record<ServerName, TransitionFigures>> = {};
-  const figures = await Promise.all([facts.v2, facts.v3, facts.broken?.end].map((end) => (end === undefined ? none : transitionFigures(client, end.workflowId))));
+  const figures = await Promise.all([facts.v2, facts.v3, facts.broken?.end].map((end) => (end === undefined ? Promise.resolve(none) : transitionFigures(client, end.workflowId))));
   const latency = latencyOf(load.latenciesMs);
   facts.load = {
     ...load.view(), perSecondDuringV2, ...(latency === undefined ? {} : { latency }),

@@ -65,7 +65,7 @@ export class Load {
   async pause(server: ServerName): Promise<void> {
     const leaving = this.#clients.filter((client) => client.server === server);
     this.#clients = this.#clients.filter((client) => client.server !== server);
-    await Promise.all(this.#inFlight.get(server) ?? []);
+    await Promise.all([...(this.#inFlight.get(server) ?? new Set<Promise<void>>())]);
     for (const client of leaving) client.serving.close();
   }
 

@@ -64,13 +64,13 @@ async function act(facts: Facts, { root, say, signal, breakOff, started }: Actin
   const fleet = await startFleet({ cli, root, env });
   started(fleet);
   say(`   Temporal UI: ${fleet.temporal.uiUrl}\n   temporal program: ${cli}\n\n$ export TEMPORAL_ADDRESS=${fleet.temporal.address}`);
-  const { client, close } = await connectClient(fleet.temporal.target);
+  const connected = await connectClient(fleet.temporal.target);
   try {
     const temporal = temporalCommand({ cli, env: { ...process.env, ...env }, say, signal });
     fleet.failed.catch((error: unknown) => breakOff(error));
-    await orBrokenOff(runScenario({ fleet, client, rollouts: rolloutsBy(temporal), samples, say, signal, facts }), signal);
+    await orBrokenOff(runScenario({ fleet, client: connected.client, rollouts: rolloutsBy(temporal), samples, say, signal, facts }), signal);
   } finally {
-    await close();
+    await connected.close();
   }
 }
 
