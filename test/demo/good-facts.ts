@@ -25,7 +25,7 @@ export function good(): Facts {
     },
     broken: {
       end: { workflowId: 'rollout/demo/half/4/demo', exitCode: 1, failureType: 'InvalidSavedModel', seconds: 1 },
-      listsBefore: each(SERVERS, '[3]'), listsAfter: each(SERVERS, '[3]'), answeredAfter: each(SERVERS, 30),
+      listsBefore: each(SERVERS, '[3]'), listsAfter: each(SERVERS, '[3]'), reloadsBefore: each(SERVERS, 7), reloadsAfter: each(SERVERS, 7), answeredAfter: each(SERVERS, 30),
     },
     restart: { server: SERVERS[0] as ServerName, clientsLeftAtMs: 1, killedAtMs: 2, answeredAtMs: 900, clientsBackAtMs: 901, answeredAfter: 30, rolloutsInAll: 4, rolloutsStarted: 4 },
     transitions: each(SERVERS, { events: 53, activities: 8, stepMs: { downloadVersion: 60 }, probes: 1 }),

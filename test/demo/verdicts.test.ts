@@ -63,7 +63,7 @@ const breaks: readonly (readonly [why: string, change: Break, names: readonly st
   ['the broken model was served', (facts) => broken({ end: { ...facts.broken?.end, exitCode: 0 } })(facts), [REFUSED]],
   ['the broken model failed for another reason', (facts) => broken({ end: { ...facts.broken?.end, failureType: 'LoadFailed' } })(facts), [REFUSED]],
   ['the broken model came into a list', broken({ listsAfter: { 'edge-a': '[3,4]', 'edge-b': '[3]', 'edge-c': '[3]' } }), [REFUSED]],
-  ['a server took a reload although its list is the same', broken({ reloadsBefore: { 'edge-a': 5, 'edge-b': 5, 'edge-c': 5 }, reloadsAfter: { 'edge-a': 6, 'edge-b': 5, 'edge-c': 5 } }), [REFUSED]],
+  ['a server took a reload although its list is the same', broken({ reloadsAfter: { 'edge-a': 8, 'edge-b': 7, 'edge-c': 7 } }), [REFUSED]],
   ['a server stopped answering after the broken model', broken({ answeredAfter: { 'edge-a': 0, 'edge-b': 99, 'edge-c': 99 } }), ['v3 serves on beside the broken v4']],
   ['the killed server did not come back', restart({ answeredAfter: 0 }), ['killed server serves v3 again, without a rollout']],
   ['a rollout brought it back', restart({ rolloutsInAll: 5 }), ['killed server serves v3 again, without a rollout']],

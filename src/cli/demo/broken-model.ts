@@ -1,7 +1,6 @@
 // Step 4: a version whose files are whole and agree with their manifest, and which is no SavedModel a server can serve.
 
 import type { ServerName } from '../../domain/names';
-import type { Stats } from '../../testing/tf-serving/stats';
 import { FLEET, SERVERS } from './fleet-of-processes';
 import type { Load } from './load';
 import type { DemoModels } from './models';
@@ -22,17 +21,20 @@ export async function brokenModel(stage: Stage, { brokenV4, v3 }: DemoModels, lo
   await until(() => (SERVERS.every((name) => since(name) >= MIN_ANSWERS) ? true : undefined), { what: 'right answers of version 3 after the broken one', deadlineMs: 5_000, signal }).catch(() => undefined);
   const after = await listsOf(stage);
   facts.broken = {
-    end, listsBefore: before.lists, listsAfter: after.lists,
-    ...(before.reloads === undefined || after.reloads === undefined ? {} : { reloadsBefore: before.reloads, reloadsAfter: after.reloads }),
+    end, listsBefore: before.lists, listsAfter: after.lists, reloadsBefore: before.reloads, reloadsAfter: after.reloads,
     answeredAfter: Object.fromEntries(SERVERS.map((name) => [name, since(name)])),
   };
 }
 
-async function listsOf({ fleet }: Stage): Promise<{ readonly lists: Readonly<Record<ServerName, string>>; readonly reloads?: Readonly<Record<ServerName, number>> }> {
-  const all = await Promise.all([...fleet.servers].map(async ([name, { statsUrl }]) => [name, (await statsOf(statsUrl)) as Stats & { readonly reloads?: number }] as const));
-  const reloads = all.flatMap(([name, stats]) => (stats.reloads === undefined ? [] : [[name, stats.reloads] as const]));
+interface Lists {
+  readonly lists: Readonly<Record<ServerName, string>>;
+  readonly reloads: Readonly<Record<ServerName, number>>;
+}
+
+async function listsOf({ fleet }: Stage): Promise<Lists> {
+  const all = await Promise.all([...fleet.servers].map(async ([name, { statsUrl }]) => [name, await statsOf(statsUrl)] as const));
   return {
-    lists: Object.fromEntries(all.map(([name, stats]) => [name, JSON.stringify(stats.config)])),
-    ...(reloads.length === all.length ? { reloads: Object.fromEntries(reloads) } : {}),
+    lists: Object.fromEntries(all.map(([name, { config }]) => [name, JSON.stringify(config)])),
+    reloads: Object.fromEntries(all.map(([name, { reloads }]) => [name, reloads])),
   };
 }

@@ -59,9 +59,9 @@ export interface BrokenFacts {
   /** The remembered lists before and after, as text. */
   readonly listsBefore: Readonly<Record<ServerName, string>>;
   readonly listsAfter: Readonly<Record<ServerName, string>>;
-  /** Accepted reloads of each server, before and after; absent where the simulator does not count them. */
-  readonly reloadsBefore?: Readonly<Record<ServerName, number>>;
-  readonly reloadsAfter?: Readonly<Record<ServerName, number>>;
+  /** Reloads that reached each server, before and after. */
+  readonly reloadsBefore: Readonly<Record<ServerName, number>>;
+  readonly reloadsAfter: Readonly<Record<ServerName, number>>;
   /** Right answers of the third version that came after the end, by server. */
   readonly answeredAfter: Readonly<Record<ServerName, number>>;
 }

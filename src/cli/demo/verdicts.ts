@@ -129,11 +129,11 @@ function refused({ broken, servers }: Facts): Judged | undefined {
   if (broken === undefined) return undefined;
   const { end, listsBefore, listsAfter, reloadsBefore, reloadsAfter } = broken;
   const changed = servers.filter((name) => listsBefore[name] === undefined || listsBefore[name] !== listsAfter[name]);
-  const reloaded = reloadsBefore === undefined || reloadsAfter === undefined ? undefined : servers.filter((name) => reloadsBefore[name] !== reloadsAfter[name]);
-  const ok = end.exitCode !== 0 && end.failureType === 'InvalidSavedModel' && servers.length > 0 && changed.length === 0 && (reloaded ?? []).length === 0;
+  const reloaded = servers.filter((name) => reloadsBefore[name] === undefined || reloadsBefore[name] !== reloadsAfter[name]);
+  const ok = end.exitCode !== 0 && end.failureType === 'InvalidSavedModel' && servers.length > 0 && changed.length === 0 && reloaded.length === 0;
   const lists = changed.length === 0 ? 'no list changed' : `list changed on ${changed.join(', ')}`;
-  const reloads = reloaded === undefined ? '' : reloaded.length === 0 ? ', no reload' : `, reload on ${reloaded.join(', ')}`;
-  return { ok, found: `exit code ${end.exitCode}, ${end.failureType ?? 'no failure'}; ${lists}${reloads}` };
+  const reloads = reloaded.length === 0 ? 'no server was reloaded' : `reload on ${reloaded.join(', ')}`;
+  return { ok, found: `exit code ${end.exitCode}, ${end.failureType ?? 'no failure'}; ${lists}, ${reloads}` };
 }
 
 function atLeast(answered: Readonly<Record<ServerName, number>>, servers: readonly ServerName[]): Judged {

@@ -17,6 +17,8 @@ export interface Stats {
   readonly busyThreads: number;
   /** A reload holds the config lock. */
   readonly reloading: boolean;
+  /** HandleReloadConfigRequest calls that reached the server, whatever it answered. */
+  readonly reloads: number;
 }
 
 export interface StatsSource {
@@ -25,6 +27,7 @@ export interface StatsSource {
   handlesHeld(): number;
   busyThreads(): number;
   reloading(): boolean;
+  reloads(): number;
 }
 
 export function statsOf(source: StatsSource): Stats {
@@ -35,6 +38,7 @@ export function statsOf(source: StatsSource): Stats {
     handlesHeld: source.handlesHeld(),
     busyThreads: source.busyThreads(),
     reloading: source.reloading(),
+    reloads: source.reloads(),
   };
 }
 
