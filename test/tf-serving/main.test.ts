@@ -155,6 +155,7 @@ describe('flags', () => {
 
   test('what a stock binary takes and a simulator has no use for is accepted; the rest is unknown', () => {
     expect(parsed('--tensorflow_session_parallelism=4', '--flush_filesystem_caches=true', '--per_process_gpu_memory_fraction=0.5', '--rest_api_num_threads=8').unknown).toEqual([]);
+    expect(parsed('--ssl_config_file=/x', '--port=1').notSimulated).toEqual(['ssl_config_file']);
     expect(parsed('--reload', 'x', '-p').unknown).toEqual(['--reload', 'x', '-p']);
   });
 

@@ -139,12 +139,14 @@ describe('loads', () => {
     expect(await fixture.answered('half', [1])).toBe('v1 2.5');
   });
 
-  test('a bad warm-up file fails the load', async () => {
+  test('a bad warm-up file fails the load unless warm-up is off', async () => {
     const dir = fixture.stage('half', '1');
     mkdirSync(join(dir, 'assets.extra'), { recursive: true });
     writeFileSync(join(dir, 'assets.extra', 'tf_serving_warmup_requests'), 'not a record file at all');
     await fixture.start(QUICK);
     expect(await loadError()).toContain('DATA_LOSS: ');
+    await fixture.start({ ...QUICK, enableModelWarmup: false, modelConfig: fixture.list({ half: '' }) });
+    expect(await fixture.answered('half', [1])).toBe('v1 2.5');
   });
 
   test('errors and delays on purpose hit what they name', async () => {

@@ -10,6 +10,8 @@ export interface ParsedFlags {
   readonly errors: readonly ErrorRule[];
   /** What the stock binary prints as "unknown argument" and ignores. */
   readonly unknown: readonly string[];
+  /** Known to the binary, given here, and without effect on what a simulator does although it would matter. */
+  readonly notSimulated: readonly string[];
   readonly version: boolean;
   readonly help: boolean;
 }
@@ -49,6 +51,7 @@ export function parseFlags(argv: readonly string[]): ParsedFlags | FlagError {
   if (bad !== undefined) return bad;
   return {
     settings: settingsFrom(values), delays: delays as DelayRule[], errors: errors as ErrorRule[], unknown,
+    notSimulated: [...values.keys()].filter((name) => NOT_SIMULATED.has(name)),
     version: bool(values, 'version', false), help: bool(values, 'help', false),
   };
 }
@@ -71,6 +74,11 @@ const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ...named('int', 'segue_stats_port'),
   ...named('bool', 'segue_end_cancelled_loads'),
   ...named('string', 'segue_bind_address segue_load_ms segue_predict_ms segue_fault'),
+]);
+
+const NOT_SIMULATED: ReadonlySet<string> = new Set([
+  'ssl_config_file', 'use_alts_credentials', 'platform_config_file', 'enable_batching', 'batching_parameters_file', 'monitoring_config_file',
+  'prefer_tflite_model', 'enable_serialization_as_tensor_content', 'grpc_channel_arguments',
 ]);
 
 function named(kind: Kind, names: string): [string, Kind][] {

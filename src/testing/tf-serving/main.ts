@@ -33,6 +33,7 @@ export async function runSimulator(argv: readonly string[], output: Output = CON
     return 0;
   }
   for (const argument of flags.unknown) output.out(`unknown argument: ${argument}`);
+  for (const name of flags.notSimulated) output.err(`[segue simulator] --${name} is accepted and has no effect here`);
   const faults = new Faults();
   for (const rule of flags.delays) faults.delay(rule);
   for (const rule of flags.errors) faults.error(rule);

@@ -10,19 +10,21 @@ import type { PredictableServable } from './prediction-service';
 import { ServingError } from './status';
 
 /** Reads a version directory as TensorFlow's loader does; throws ServingError with its codes and texts. */
-export type LoadServable = (dir: string, tags: readonly string[]) => Promise<PredictableServable>;
+export type LoadServable = (dir: string, tags: readonly string[], options: { readonly warmup: boolean }) => Promise<PredictableServable>;
 
 export interface SavedModelLoaderOptions {
   readonly clock: Clock;
   readonly faults: Faults;
   /** --saved_model_tags. */
   readonly tags: readonly string[];
+  /** --enable_model_warmup. */
+  readonly warmup: boolean;
   readonly loadServable: LoadServable;
   /** Told of each attempt, for the load_attempt_count metric. */
   readonly onAttempt: () => void;
 }
 
-export function savedModelLoader({ clock, faults, tags, loadServable, onAttempt }: SavedModelLoaderOptions): LoaderFactory<PredictableServable> {
+export function savedModelLoader({ clock, faults, tags, warmup, loadServable, onAttempt }: SavedModelLoaderOptions): LoaderFactory<PredictableServable> {
   return (id, path) => ({
     estimateResources() {
       faults.strike('estimate', id);
@@ -33,7 +35,7 @@ export function savedModelLoader({ clock, faults, tags, loadServable, onAttempt 
       const ms = faults.delayMs('load', id);
       if (ms > 0) await clock.sleep(ms);
       faults.strike('load', id);
-      return loadServable(localPath(path), tags);
+      return loadServable(localPath(path), tags, { warmup });
     },
     unload() {
       // Memory is the garbage collector's.

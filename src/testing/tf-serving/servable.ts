@@ -26,16 +26,21 @@ export interface LoadedServable {
   predict(signatureName: string, inputs: Readonly<Record<string, TensorProto>>, outputFilter: readonly string[]): Record<string, TensorProto>;
 }
 
+export interface LoadOptions {
+  /** --enable_model_warmup. */
+  readonly warmup: boolean;
+}
+
 /** Throws ServingError: whatever TensorFlow's loader would have failed the load with. What the files hold decides, never the version number. */
-export async function loadServable(dir: string, tags: readonly string[]): Promise<LoadedServable> {
+export async function loadServable(dir: string, tags: readonly string[], options: LoadOptions = { warmup: true }): Promise<LoadedServable> {
   try {
-    return await load(dir, tags);
+    return await load(dir, tags, options);
   } catch (error) {
     throw asServingError(error, dir, tags);
   }
 }
 
-async function load(dir: string, tags: readonly string[]): Promise<LoadedServable> {
+async function load(dir: string, tags: readonly string[], { warmup }: LoadOptions): Promise<LoadedServable> {
   if (await exists(join(dir, 'export.meta'))) throw new ServingError('UNIMPLEMENTED', 'Session Bundle is deprecated and removed.');
   const file = await readGraphFile(dir);
   if (file === undefined) {
@@ -55,7 +60,7 @@ async function load(dir: string, tags: readonly string[]): Promise<LoadedServabl
   if (metaGraph.initOp !== undefined) session.run(assets, [], [nodeOf(metaGraph.initOp)]);
   const signatures = metaGraph.rest.signatureDef;
   const predict: LoadedServable['predict'] = (name, inputs, filter) => runPredict(session, signatures, name === '' ? DEFAULT_SIGNATURE : name, inputs, filter);
-  await replayWarmup(dir, (request) => predict(request.modelSpec?.signatureName ?? '', request.inputs, request.outputFilter));
+  if (warmup) await replayWarmup(dir, (request) => predict(request.modelSpec?.signatureName ?? '', request.inputs, request.outputFilter));
   return { signatures, bytes: file.length + (checkpoint?.bytes ?? 0), predict };
 }
 

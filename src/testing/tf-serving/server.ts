@@ -43,8 +43,9 @@ export async function startSimulator(options: StartOptions = {}): Promise<Simula
   const counter = new PredictionCounter();
   const threads = new ThreadCap(settings.grpcMaxThreads);
   let loadAttempts = 0n;
+  let reloads = 0;
   const core = new ServerCore(clock, realFileSystem, savedModelLoader({
-    clock, faults, tags: settings.savedModelTags.split(','), loadServable: options.loadServable ?? loadServable, onAttempt: () => { loadAttempts += 1n; },
+    clock, faults, tags: settings.savedModelTags.split(','), warmup: settings.enableModelWarmup, loadServable: options.loadServable ?? loadServable, onAttempt: () => { loadAttempts += 1n; },
   }), coreOptions(settings), settings.log);
   const reloader = new ConfigReloader(core);
   let ports: Ports | undefined;
@@ -57,11 +58,11 @@ export async function startSimulator(options: StartOptions = {}): Promise<Simula
   try {
     await reloader.reload(config);
     ports = await openPorts(settings, core, [
-      ...modelService(core, reloader, (name) => (name === LOAD_ATTEMPTS ? loadAttempts : undefined)),
+      ...modelService(core, reloader, (name) => (name === LOAD_ATTEMPTS ? loadAttempts : undefined), () => { reloads += 1; }),
       ...predictionService(core, clock, faults, counter),
     ], threads, {
       counts: () => counter.snapshot(), config: () => reloader.config, handlesHeld: () => core.manager.basic.handlesHeld,
-      busyThreads: () => threads.busy, reloading: () => reloader.busy,
+      busyThreads: () => threads.busy, reloading: () => reloader.busy, reloads: () => reloads,
     });
     pollConfigFile(settings, clock, reloader);
     return { ...ports, core, faults, counts: () => counter.snapshot(), config: () => reloader.config, stop };
@@ -98,10 +99,16 @@ function initialConfig(settings: SimulatorSettings): ModelServerConfig {
   return singleModelConfig(settings.modelName, settings.modelBasePath);
 }
 
-function modelService(core: ServerCore<PredictableServable>, reloader: ConfigReloader<PredictableServable>, metric: (name: string) => bigint | undefined): Method[] {
+function modelService(core: ServerCore<PredictableServable>, reloader: ConfigReloader<PredictableServable>, metric: (name: string) => bigint | undefined, onReload: () => void): Method[] {
   return [
     method({ description: ModelService.method.getModelStatus, handle: (request) => getModelStatus(core.monitor, request) }),
-    method({ description: ModelService.method.handleReloadConfigRequest, handle: (request) => handleReloadConfig(reloader, request, metric) }),
+    method({
+      description: ModelService.method.handleReloadConfigRequest,
+      handle: (request) => {
+        onReload();
+        return handleReloadConfig(reloader, request, metric);
+      },
+    }),
   ];
 }
 
