@@ -30,10 +30,15 @@ export class World {
   static async start(versions: Readonly<Record<string, keyof typeof SAMPLE>> = { 1: 'two', 2: 'three', 3: 'two' }, options: Partial<AgentOptions> = {}): Promise<World> {
     const dir = await scratch();
     const world = new World(join(dir, 'root'), join(dir, 'serving.sock'), await startS3());
-    for (const [version, sample] of Object.entries(versions)) await upload(world.s3, version, sample);
-    await world.startAgent(options);
-    await world.startServer();
-    return world;
+    try {
+      for (const [version, sample] of Object.entries(versions)) await upload(world.s3, version, sample);
+      await world.startAgent(options);
+      await world.startServer();
+      return world;
+    } catch (error) {
+      await world.stop();
+      throw error;
+    }
   }
 
   async startAgent(options: Partial<AgentOptions> = {}): Promise<Agent> {
