@@ -1,5 +1,6 @@
 // abortAttempt: nothing of this token acts any more, and here is the proof.
 
+import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import type { Proof } from '../domain/view';
 import { nowMs } from './clock';
@@ -15,5 +16,8 @@ export async function abortAttempt(parts: Parts, attempt: Attempt, calledMs: num
   await withdrawCandidate(parts, attempt.model, attempt.token, live);
   const stoppedMs = nowMs() - calledMs;
   await tidyPartial(parts, attempt.model);
-  return readProof(parts, attempt, stoppedMs);
+  const proof = await readProof(parts, attempt, stoppedMs);
+  // Journalled as gone, and not yet known to be gone in the server: that is no proof. A later call gives it.
+  if (proof.aspired) throw fail('ServerUnreachable', `abort ${attempt.model}/${attempt.version} on ${parts.server}: stopped, but the model server does not answer (${parts.list.doubt ?? 'no doubt'}), so it is not certain that its list is without the version`, { server: parts.server });
+  return proof;
 }

@@ -31,7 +31,7 @@ import { stageVersion } from './stage-step';
 import { tidyPartial } from './tidy';
 import { unloadVersion } from './unload-step';
 import { verifyVersion } from './verify-step';
-import { viewOf } from './view';
+import { viewAfterAbort, viewOf } from './view';
 import { startWatcher, type Watcher } from './watcher';
 
 export interface AgentOptions {
@@ -155,10 +155,10 @@ export class Agent {
     const { fence } = this.parts;
     await fence.close(attempt);
     // A newer attempt holds the model: its begin has stopped this one, and it must not be disturbed.
-    if (fence.isOvertaken(attempt)) return { proof: await readProof(this.parts, attempt, nowMs() - calledMs), view: await viewOf(this.parts, attempt.model, attempt.version, call.signal) };
+    if (fence.isOvertaken(attempt)) return { proof: await readProof(this.parts, attempt, nowMs() - calledMs), view: await viewAfterAbort(this.parts, attempt.model, attempt.version, call.signal) };
     return fence.exclusively(attempt.model, callerOf(call), () => undefined, async (live) => {
       const proof = await abortAttempt(this.parts, attempt, calledMs, live);
-      return { proof, view: await viewOf(this.parts, attempt.model, attempt.version, live.signal) };
+      return { proof, view: await viewAfterAbort(this.parts, attempt.model, attempt.version, live.signal) };
     });
   }
 

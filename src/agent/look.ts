@@ -11,11 +11,11 @@ import type { Parts } from './parts';
 /** How often a waiting step looks. A status costs the server a fifth of a millisecond (TF Serving reference §15, E9). */
 export const LOOK_EVERY_MS = 100;
 /** A server that does not answer for this long is reported; the step is then tried again by its caller. */
-const answerWithinMs = 10_000;
+const ANSWER_WITHIN_MS = 10_000;
 
 /** Asks until the server has answered and it is certain what it lists. Fails as ServerUnreachable, ServerWedged or ReloadRejected. */
-export async function lookUntilCertain(parts: Parts, model: ModelName, signal: AbortSignal): Promise<void> {
-  const until = nowMs() + answerWithinMs;
+export async function lookUntilCertain(parts: Parts, model: ModelName, signal: AbortSignal, withinMs = ANSWER_WITHIN_MS): Promise<void> {
+  const until = nowMs() + withinMs;
   for (;;) {
     try {
       await settleInTime(parts, until, signal);

@@ -82,6 +82,20 @@ export class ModelList {
     });
   }
 
+  /**
+   * Takes something off the list that must never be asserted again: journalled first, whatever the server does now, and with the next list it takes gone there too.
+   * Fails as ServerUnreachable or ReloadRejected, with the journal changed all the same.
+   */
+  async withdraw(model: ModelName, caller: ListCaller, edit: Edit): Promise<void> {
+    await this.#turn.run(caller.signal, () => undefined, async () => {
+      caller.assert();
+      await this.journal.update(model, (entry) => withUnsure(edit(entry), entry));
+      if (this.#doubt !== undefined) return this.#settleNow();
+      const answer = await this.#push();
+      if (answer !== 'OK') throw this.#failure(answer);
+    });
+  }
+
   /** Before anything is done for a model: what the server has from somebody else is neither replaced nor taken over. Fails as ReloadRejected. */
   async refuseForeign(model: ModelName): Promise<void> {
     this.#refuseUnseeded();

@@ -1,5 +1,6 @@
 // The ModelView: what this agent sees of one model, from the journal, the disk and the server's history, all looked at now.
 
+import { SegueError } from '../domain/failures';
 import { compareVersions, type ModelName, type Version } from '../domain/names';
 import type { ModelView, PartialVersion, ServableState, Staged } from '../domain/view';
 import { nowMs } from './clock';
@@ -11,13 +12,31 @@ import type { Parts } from './parts';
 /** @param goal the version the caller is about; it and what is aspired or staged are kept in the view, and what has not ended yet. Fails as ServerUnreachable. */
 export async function viewOf(parts: Parts, model: ModelName, goal: Version | undefined, signal: AbortSignal): Promise<ModelView> {
   await lookUntilCertain(parts, model, signal);
+  return describe(parts, model, goal, parts.observer.versions(model));
+}
+
+/** The same after an abort, whose proof must not wait for a server that is away: then without states, because what was seen before says nothing about now. */
+export async function viewAfterAbort(parts: Parts, model: ModelName, goal: Version | undefined, signal: AbortSignal): Promise<ModelView> {
+  try {
+    await lookUntilCertain(parts, model, signal, awayAfterMs);
+    return await describe(parts, model, goal, parts.observer.versions(model));
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (!(error instanceof SegueError)) throw error;
+    return describe(parts, model, goal, []);
+  }
+}
+
+const awayAfterMs = 2_000; // A restart of the server takes longer, and nobody needs its states to know that an attempt has stopped.
+
+async function describe(parts: Parts, model: ModelName, goal: Version | undefined, seen: readonly Version[]): Promise<ModelView> {
   const entry = parts.journal.entry(model);
   const atMs = nowMs();
   const staged = await stagedOf(parts, model, entry);
   const aspired = listedOf(entry);
   const states: Record<Version, ServableState> = {};
   const waits: Record<Version, { on: string; sinceMs: number }> = {};
-  for (const version of parts.observer.versions(model)) {
+  for (const version of seen) {
     const state = isReal(version) ? parts.observer.state(model, version, atMs) : undefined;
     if (state === undefined) continue;
     const kept = aspired.includes(version) || staged[version] !== undefined || version === goal;

@@ -16,5 +16,5 @@ export async function withdrawCandidate(parts: Parts, model: ModelName, upTo: To
   const stale = (entry: ModelEntry): boolean => entry.candidate !== undefined && compareTokens(entry.candidate.token, upTo) <= 0;
   if (!stale(parts.journal.entry(model))) return;
   await withDeadline(live, withdrawDeadlineMs, () => wedged(parts), (inTime) =>
-    parts.list.change(model, inTime, (entry) => (entry.candidate !== undefined && stale(entry) ? without(entry, entry.candidate.version) : entry)));
+    parts.list.withdraw(model, inTime, (entry) => (entry.candidate !== undefined && stale(entry) ? without(entry, entry.candidate.version) : entry)));
 }

@@ -1,7 +1,10 @@
 // The seven steps on one host, on real parts: from nothing to v1, from v1 to v2, and back.
 
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ModelName } from '../../src/domain/names';
 import type { Probe } from '../../src/domain/request';
-import { call, MODEL, v, World } from './world';
+import { call, MODEL, until, v, World } from './world';
 
 let world: World;
 afterEach(() => world.stop());
@@ -110,4 +113,65 @@ test('every step twice is once', async () => {
   await world.bringUp(next);
   await twice(() => world.the.drainVersion({ attempt: next, version: v('1'), drainSeconds: 0 }, call()));
   await twice(() => world.the.unloadVersion({ attempt: next, version: v('1'), unloadDeadlineSeconds: 20 }, call()));
+});
+
+test('where there is room for one version only: out with the one, in with the other; a restart in between brings back what was promoted', async () => {
+  world = await World.start();
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+  await world.stage(attempt);
+  const empty = await world.the.unloadVersion({ attempt, version: v('1'), unloadDeadlineSeconds: 20 }, call());
+  expect(empty).toMatchObject({ aspired: [], promoted: '1' });
+  expect(world.listed()).toEqual({ half: [] });
+  expect(world.bootFile()).toContain('versions: 1');
+  await world.the.reloadConfig(attempt, call());
+  expect(world.listed()).toEqual({ half: ['2'] });
+  expect(await world.the.awaitAvailable({ attempt, version: v('2'), loadDeadlineSeconds: 20 }, call())).toMatchObject({ aspired: ['2'], promoted: '2' });
+});
+
+test('models do not disturb each other: two come up at once, both are in list and boot file', async () => {
+  world = await World.start();
+  const one = await world.attempt('1', [1, 1]);
+  const other = { ...(await world.attempt('2', [1, 1])), model: 'other' as ModelName };
+  await Promise.all([world.bringUp(one), world.bringUp(other)]);
+  expect(world.listed()).toEqual({ half: ['1'], other: ['2'] });
+  expect(world.bootFile()).toMatch(/name: "half"[^]*versions: 1[^]*name: "other"[^]*versions: 2/);
+});
+
+test('labels leave a version before it leaves the list, and go to what was promoted', async () => {
+  world = await World.start();
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  await world.the.close();
+  const path = join(world.root, 'journal.json');
+  await writeFile(path, (await readFile(path, 'utf8')).replace('"labels": {}', '"labels": {"stable": "1"}'));
+  await world.startAgent();
+  const attempt = await world.attempt('2', [2, 1]);
+  await world.bringUp(attempt);
+  const labels = (): unknown => {
+    const config = world.simulator?.config().config;
+    return config?.case === 'modelConfigList' ? config.value.config[0]?.versionLabels : undefined;
+  };
+  expect(labels()).toEqual({ stable: 1n });
+  expect(await world.the.drainVersion({ attempt, version: v('1'), drainSeconds: 0 }, call())).toMatchObject({ labels: { stable: '2' }, aspired: ['1', '2'] });
+  expect(labels()).toEqual({ stable: 2n });
+});
+
+test('the drain time is counted from its journalled start: an agent that comes back waits only for the rest', async () => {
+  world = await World.start();
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const attempt = await world.attempt('2', [2, 1]);
+  await world.bringUp(attempt);
+  const began = performance.now();
+  const cancel = new AbortController();
+  const waits: unknown[] = [];
+  const first = world.the.drainVersion({ attempt, version: v('1'), drainSeconds: 1.5 }, call(cancel.signal, (details) => waits.push(details['waiting']))).catch((error: unknown) => error);
+  await until(() => waits.includes('the drain time'), 'it waits');
+  cancel.abort(new Error('the worker goes'));
+  await first;
+  await world.the.close();
+  await world.startAgent();
+  expect((await world.the.beginAttempt(attempt, call())).drained).toEqual([]);
+  expect(await world.the.drainVersion({ attempt, version: v('1'), drainSeconds: 1.5 }, call())).toMatchObject({ drained: ['1'], aspired: ['1', '2'] });
+  expect(performance.now() - began).toBeGreaterThan(1490);
+  expect(performance.now() - began).toBeLessThan(2900);
 });

@@ -188,3 +188,34 @@ test('begin of a greater token takes a lower one\'s candidate off the list', asy
   expect(world.listed()).toEqual({ half: ['1'] });
   expect(view.aspired).toEqual(['1']);
 });
+
+test('a server that is away does not keep an abort from its proof, where nothing of the attempt was ever listed', async () => {
+  world = await World.start({ 1: 'two' });
+  world.s3.fault({ key: '*', fault: { kind: 'stall', afterBytes: 1 } });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(attempt, call());
+  const download = outcome(world.the.downloadVersion(attempt, call()));
+  await until(() => world.openBelowStaging() > 0, 'files are open');
+  await world.simulator?.stop();
+  const { proof, view } = await world.the.abortAttempt(attempt, call());
+  expect(await download).toMatchObject({ code: 'StaleAttempt' });
+  expect(proof).toMatchObject({ sockets: 0, writers: 0, aspired: false });
+  expect(proof.stoppedMs).toBeLessThan(250);
+  expect(view.states).toEqual({});
+});
+
+test('a candidate on a server that is away is journalled as gone at once, and proved gone when the server is back', async () => {
+  world = await World.start({ 1: 'two', 2: 'three' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  world.simulator?.faults.delay({ what: 'load', version: 2n, ms: 60_000 });
+  const attempt = await world.attempt('2', [2, 1]);
+  await world.stage(attempt);
+  await world.the.reloadConfig(attempt, call());
+  await world.simulator?.stop();
+  await expect(world.the.abortAttempt(attempt, call())).rejects.toMatchObject({ code: 'ServerUnreachable' });
+  await world.startServer();
+  const { proof, view } = await until(async () => world.the.abortAttempt(attempt, call()).catch(() => undefined), 'the proof is given');
+  expect(proof).toMatchObject({ aspired: false });
+  expect(view).toMatchObject({ aspired: ['1'], promoted: '1' });
+  expect(world.listed()).toEqual({ half: ['1'] });
+});
