@@ -3,13 +3,15 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { extname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FleetName, ServerName } from '../domain/names';
 import { startS3 } from '../testing/s3/server';
 import { startAgentWorker } from '../worker/agent-worker';
+import { fleetContact } from '../worker/announcer';
 import { startChild } from '../worker/child-process';
 import { startControlWorker } from '../worker/control-worker';
 import { startDevServer } from '../worker/dev-server';
-import { connectTemporal } from '../worker/native-connection';
+import { connectTemporal, type TemporalConnections } from '../worker/native-connection';
 import { installRuntime } from '../worker/process-log';
 import { type Running, runningUntil, together, untilStopped } from '../worker/running';
 import { resolveTemporalCli } from '../worker/temporal-cli';
@@ -30,6 +32,7 @@ const HOST = '127.0.0.1';
 const SIMULATOR_FLAGS = ['--num_load_threads=2', '--num_unload_threads=2', '--max_num_load_retries=0', '--file_system_poll_wait_seconds=1', '--model_config_file_poll_wait_seconds=0'];
 /** Ctrl-C at a desk: what is cut off here resumes at the next start or is gone with the directory. */
 const GRACE_MS = 1_000;
+const LOOK_EVERY_MS = 100;
 
 /** Runs until Ctrl-C, or until a part ends by itself. */
 export async function runDev(options: DevOptions, terminal: Terminal): Promise<void> {
@@ -37,9 +40,11 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<v
   const root = resolve(options.root ?? mkdtempSync(join(tmpdir(), 'segue-dev-')));
   const parts: Running[] = [];
   try {
-    await startAll(options.ports, root, parts, terminal);
+    const temporal = await startAll(options.ports, root, parts, terminal);
+    const whole = together(parts);
+    await Promise.race([untilMembers(temporal), whole.ended]);
     terminal.out(options.json ? JSON.stringify(facts(options.ports, root)) : guide(options.ports, root));
-    await untilStopped(together(parts), terminal.err);
+    await untilStopped(whole, terminal.err);
   } finally {
     await together(parts).stop();
     if (options.root === undefined) rmSync(root, { recursive: true, force: true });
@@ -47,7 +52,7 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<v
 }
 
 /** Every part is added as soon as it runs: whatever fails later, the caller ends what is there. */
-async function startAll(ports: DevPorts, root: string, parts: Running[], terminal: Terminal): Promise<void> {
+async function startAll(ports: DevPorts, root: string, parts: Running[], terminal: Terminal): Promise<TemporalConnections> {
   const cli = await resolveTemporalCli(terminal.err);
   const dev = await startDevServer({ cli, port: ports.temporal, uiPort: ports.ui });
   parts.push(dev);
@@ -69,6 +74,15 @@ async function startAll(ports: DevPorts, root: string, parts: Running[], termina
       report: terminal.err, connect: () => Promise.resolve(temporal), shutdownGraceMs: GRACE_MS,
     }));
   }));
+  return temporal;
+}
+
+/** A rollout that came before the servers announced themselves would be refused: this fleet has no members. */
+async function untilMembers({ connection, target }: TemporalConnections): Promise<void> {
+  const contact = fleetContact(connection, target.namespace, FLEET);
+  for (const server of SERVERS) {
+    while (typeof await contact.look(server as ServerName).catch(() => 'noFleet') === 'string') await delay(LOOK_EVERY_MS);
+  }
 }
 
 /** This very program as `segue simulate`; resolves when it listens. */

@@ -44,7 +44,7 @@ export interface ConnectedClient {
   readonly client: Client;
   readonly connection: Connection;
   readonly target: TemporalTarget;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** A server that is there answers within milliseconds; this is for slow networks and TLS. */

@@ -40,15 +40,18 @@ const SECRET_KEY = /secret|password|authorization|api_?key|credential|session_?t
 /** A presigned URL, or a header that carries a bearer. */
 const SECRET_TEXT = /(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s"]+|(Bearer )\S+/gi;
 
-function withoutSecrets(meta: LogMetadata): Record<string, unknown> {
+function withoutSecrets(meta: object): Record<string, unknown> {
   const entries = Object.entries(meta).map(([key, value]) => [key, SECRET_KEY.test(key) ? '[secret]' : plain(value)] as const);
   return Object.fromEntries(entries);
 }
 
+/** Fit for JSON, however deep. */
 function plain(value: unknown): unknown {
   if (value instanceof Error) return redact(value.stack ?? value.message);
   if (typeof value === 'bigint') return value.toString();
-  return typeof value === 'string' ? redact(value) : value;
+  if (typeof value === 'string') return redact(value);
+  if (Array.isArray(value)) return value.map(plain);
+  return typeof value === 'object' && value !== null ? withoutSecrets(value) : value;
 }
 
 function redact(text: string): string {

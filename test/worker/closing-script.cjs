@@ -11,7 +11,9 @@ server.addService({ getSystemInfo: method('GetSystemInfo'), describeNamespace: m
   describeNamespace: (_call, answer) => { calls += 1; answer({ code: 14, details: 'always' }); },
 });
 
-server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), async (_error, port) => {
+server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (_error, port) => void callAndClose(port));
+
+async function callAndClose(port) {
   const connected = await connectClient({ address: `127.0.0.1:${port}`, namespace: 'default', connection: {} });
   const call = connected.connection.workflowService.describeNamespace({ namespace: 'default' }).catch((error) => error);
   while (calls < 2) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -19,4 +21,4 @@ server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), async (_erro
   const error = await call;
   server.forceShutdown();
   console.log(JSON.stringify({ calls, code: error.code }));
-});
+}
