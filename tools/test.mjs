@@ -11,9 +11,9 @@ const scratch = mkdtempSync(join(tmpdir(), 'segue-test-'));
 const summaryFile = join(scratch, 'summary.json');
 
 const checks = [
-  ['types', bin('tsc'), ['-p', 'tsconfig.json']],
-  ['lint', bin('oxlint'), ['--type-aware', 'src', 'test']],
-  ['generated code', process.execPath, ['tools/gen.mjs', '--check']],
+  ['types', 'npm', ['run', '-s', 'typecheck']],
+  ['lint', 'npm', ['run', '-s', 'lint']],
+  ['generated code', 'npm', ['run', '-s', 'gen', '--', '--check']],
 ];
 const results = checks.map(([name, command, args]) => ({ name, ok: run(name, command, args) === 0 }));
 const jest = run('tests', process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...process.argv.slice(2)]);
@@ -36,8 +36,4 @@ function run(name, command, args) {
 
 function testCounts() {
   try { return JSON.parse(readFileSync(summaryFile, 'utf8')); } catch { return { passed: 0, failed: 1 }; }
-}
-
-function bin(name) {
-  return join(root, 'node_modules', '.bin', name);
 }
