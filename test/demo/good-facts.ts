@@ -17,7 +17,7 @@ export function good(): Facts {
     },
     abort: {
       commandAtMs: 900, signaledAtMs: 1_000,
-      outside: { readable: true, looks: 20, heldAtFirst: true, goneAtMs: 1_100, listedAtMs: 2_000, knownAtMs: 2_000 },
+      outside: { readable: true, looks: 20, heldAtFirst: true, goneAtMs: 1_100, notListedAtMs: 1_980, listedAtMs: 2_000 },
       stale: { requests: 9, connectionsOpen: 0, lastClosedAtMs: 1_090, lastRequestAtMs: 800 },
       good: { firstByteAtMs: 1_200 },
       agents: each(SERVERS, { token: [1, 1], sockets: 0, writers: 0, partial: 'kept', aspired: false, readFrom: 'kernel', stoppedMs: 20, atMs: 1_100 }),
@@ -27,7 +27,7 @@ export function good(): Facts {
       end: { workflowId: 'rollout/demo/half/4/demo', exitCode: 1, failureType: 'InvalidSavedModel', seconds: 1 },
       listsBefore: each(SERVERS, '[3]'), listsAfter: each(SERVERS, '[3]'), reloadsBefore: each(SERVERS, 7), reloadsAfter: each(SERVERS, 7), answeredAfter: each(SERVERS, 30),
     },
-    restart: { server: SERVERS[0] as ServerName, clientsLeftAtMs: 1, killedAtMs: 2, answeredAtMs: 900, clientsBackAtMs: 901, answeredAfter: 30, rolloutsInAll: 4, rolloutsStarted: 4 },
+    restart: { server: SERVERS[0] as ServerName, clientsLeftAtMs: 1, killedAtMs: 2, answeredAtMs: 900, clientsBackAtMs: 901, bootFileVersions: ['3'], answeredAfter: 30, rolloutsInAll: 4, rolloutsStarted: 4 },
     transitions: each(SERVERS, { events: 53, activities: 8, stepMs: { downloadVersion: 60 }, probes: 1 }),
     leftRunning: [],
   };

@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { seenAfter, type OutsideSeen } from '../../src/cli/demo/outside-proof';
+import { listedAfter, seenAfter, type OutsideSeen } from '../../src/cli/demo/outside-proof';
 import { heldBy, parseTcpTable } from '../../src/cli/demo/proc';
 
 const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -63,4 +63,10 @@ test('gone counts from the first look at which all was gone, and only as long as
   expect(after).toEqual({ ...first, looks: 4, goneAtMs: 20 });
   expect(seenAfter(after, false, 40)).toEqual({ ...first, looks: 5 });
   expect(seenAfter(seenAfter(after, false, 40), true, 50).goneAtMs).toBe(50);
+});
+
+test('the list counts as clean until it was first seen otherwise; what is seen later changes nothing', () => {
+  const first: OutsideSeen = { readable: true, looks: 1, heldAtFirst: true };
+  const looks: readonly (readonly [boolean, number])[] = [[false, 10], [false, 20], [true, 30], [false, 40], [true, 50]];
+  expect(looks.reduce((seen, [listed, atMs]) => listedAfter(seen, listed, atMs), first)).toEqual({ ...first, notListedAtMs: 20, listedAtMs: 30 });
 });

@@ -73,7 +73,9 @@ export interface RestartFacts {
   readonly killedAtMs: number;
   readonly answeredAtMs: number;
   readonly clientsBackAtMs: number;
-  /** Right answers of the third version after that. */
+  /** Versions of our model in its boot file when it was killed. */
+  readonly bootFileVersions: readonly string[];
+  /** Right answers of the third version since. */
   readonly answeredAfter: number;
   /** Rollouts there are in all, and the demo's own. */
   readonly rolloutsInAll: number;

@@ -27,9 +27,9 @@ export interface OutsideSeen {
   readonly heldAtFirst: boolean;
   /** From this look on (epoch milliseconds) no agent held a socket to the endpoint or a file of the load; absent: never. */
   readonly goneAtMs?: number;
-  /** When a model server first listed the version, and when one first had a state of it. */
+  /** The last time a look was begun that found the version in no server's list and of no state anywhere; and the first time one found it. */
+  readonly notListedAtMs?: number;
   readonly listedAtMs?: number;
-  readonly knownAtMs?: number;
 }
 
 /** A look takes the kernel about five milliseconds, and this process with it. */
@@ -80,12 +80,11 @@ export class OutsideWatch {
 
   async #asking(): Promise<void> {
     while (await this.#pause(ASK_EVERY_MS)) {
-      const listed = await Promise.all(this.#watched.map((one) => one.listed()));
-      const known = await Promise.all(this.#watched.map((one) => one.serving.status(this.#model)));
-      const atMs = Date.now();
-      const isListed = listed.some((versions) => versions.includes(this.#version));
-      const isKnown = known.some((status) => status !== 'unknown model' && status.has(this.#version));
-      this.#seen = { ...this.#seen, ...(isListed ? { listedAtMs: this.#seen.listedAtMs ?? atMs } : {}), ...(isKnown ? { knownAtMs: this.#seen.knownAtMs ?? atMs } : {}) };
+      const beganAtMs = Date.now();
+      const lists = await Promise.all(this.#watched.map((one) => one.listed()));
+      const states = await Promise.all(this.#watched.map((one) => one.serving.status(this.#model)));
+      const listed = lists.some((versions) => versions.includes(this.#version)) || states.some((status) => status !== 'unknown model' && status.has(this.#version));
+      this.#seen = listedAfter(this.#seen, listed, beganAtMs);
     }
   }
 
@@ -104,6 +103,12 @@ export function seenAfter(seen: OutsideSeen, gone: boolean, atMs: number): Outsi
   const { goneAtMs, ...rest } = seen;
   const since = gone ? (goneAtMs ?? atMs) : undefined;
   return { ...rest, looks: seen.looks + 1, ...(since === undefined ? {} : { goneAtMs: since }) };
+}
+
+/** Once it was listed, what follows says nothing more about the time before. */
+export function listedAfter(seen: OutsideSeen, listed: boolean, atMs: number): OutsideSeen {
+  if (seen.listedAtMs !== undefined) return seen;
+  return listed ? { ...seen, listedAtMs: atMs } : { ...seen, notListedAtMs: atMs };
 }
 
 /** What an agent holds of the version outside the base path: `<root>/staging/<model>/<version>-…` (DESIGN §7). */

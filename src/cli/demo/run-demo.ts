@@ -79,6 +79,7 @@ function ownEnvironment(root: string): Record<string, string> {
   for (const name of Object.keys(process.env)) {
     if (/^(TEMPORAL|AWS)_/.test(name)) delete process.env[name];
   }
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'; // of no use in the middle of a story
   const configFile = join(root, 'temporal.toml');
   writeFileSync(configFile, '[profile.default]\n'); // envconfig does not read an empty file
   return { TEMPORAL_NAMESPACE: 'default', TEMPORAL_CONFIG_FILE: configFile };

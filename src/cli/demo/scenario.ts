@@ -10,6 +10,7 @@ import { transitionFigures } from './histories';
 import { killedServer } from './killed-server';
 import { Load } from './load';
 import { demoModels, MODEL, upload, type DemoModels } from './models';
+import { statsOf } from './simulators';
 import { abortStaleLoad } from './stale-load';
 import type { Stage } from './stage';
 import { until } from './until';
@@ -40,6 +41,7 @@ export async function runScenario(stage: Stage): Promise<void> {
 }
 
 async function everyoneIsThere({ fleet, client, say, signal }: Stage): Promise<void> {
+  await until(async () => (await Promise.all([...fleet.servers.values()].map(({ statsUrl }) => statsOf(statsUrl)))).length, { what: 'the model servers to listen', deadlineMs: FACT_DEADLINE_MS, signal });
   await until(async () => {
     const { members } = await client.workflow.getHandle(fleetWorkflowId(FLEET)).query<FleetState>('status');
     return SERVERS.every((name) => members[name] !== undefined) ? members : undefined;

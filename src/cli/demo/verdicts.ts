@@ -105,12 +105,11 @@ function silent({ outside, stale }: AbortFacts): Judged {
   return { ok, found: `${stale.requests} requests, the last ${late === undefined ? 'at no known time' : `${Math.abs(late)} ms ${late <= 0 ? 'before' : 'AFTER'} the stop`}; ${stale.connectionsOpen} connections open` };
 }
 
-function neverListed({ outside, good }: AbortFacts): Judged {
-  const first = good.firstByteAtMs;
-  const times = [outside.listedAtMs, outside.knownAtMs];
-  const ok = first !== undefined && times.every((atMs) => atMs !== undefined && atMs > first);
-  const [listed, known] = times.map((atMs) => (atMs === undefined || first === undefined ? 'never' : `${atMs - first} ms after the first byte of the new`));
-  return { ok, found: `v3 first listed ${listed}, first known ${known}` };
+/** Looked at after the first byte of the new, and still not there: so it was not there before. */
+function neverListed({ outside: { notListedAtMs, listedAtMs }, good: { firstByteAtMs: first } }: AbortFacts): Judged {
+  const after = (atMs: number | undefined): string => (atMs === undefined || first === undefined ? 'never' : `${atMs - first} ms after the first byte of the new`);
+  const ok = first !== undefined && notListedAtMs !== undefined && listedAtMs !== undefined && notListedAtMs >= first;
+  return { ok, found: `v3 in no list and of no state until ${after(notListedAtMs)}, listed by ${after(listedAtMs)}` };
 }
 
 function nothingLeft({ rightContent, leftovers }: AbortFacts, servers: readonly ServerName[]): Judged {
@@ -143,9 +142,9 @@ function atLeast(answered: Readonly<Record<ServerName, number>>, servers: readon
 
 function restarted({ restart }: Facts): Judged | undefined {
   if (restart === undefined) return undefined;
-  const { server, killedAtMs, answeredAtMs, answeredAfter, rolloutsInAll, rolloutsStarted } = restart;
-  const ok = answeredAfter >= MIN_ANSWERS && rolloutsInAll === rolloutsStarted;
-  return { ok, found: `${server} answered ${answeredAtMs - killedAtMs} ms after SIGKILL, ${answeredAfter} right answers since; ${rolloutsInAll} rollouts in all, ${rolloutsStarted} of the demo` };
+  const { server, killedAtMs, answeredAtMs, answeredAfter, bootFileVersions, rolloutsInAll, rolloutsStarted } = restart;
+  const ok = answeredAfter >= MIN_ANSWERS && bootFileVersions.join() === '3' && rolloutsInAll === rolloutsStarted;
+  return { ok, found: `its boot file names v${bootFileVersions.join(', v')}; ${server} answered ${answeredAtMs - killedAtMs} ms after SIGKILL, ${answeredAfter} right answers since; ${rolloutsInAll} rollouts in all, ${rolloutsStarted} of the demo` };
 }
 
 function withinBounds({ transitions, servers }: Facts): Judged | undefined {
