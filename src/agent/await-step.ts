@@ -2,8 +2,9 @@
 
 import { fail, type SegueError } from '../domain/failures';
 import type { AwaitInput, Probed } from '../domain/host';
-import type { ModelName, Version } from '../domain/names';
+import { compareVersions, type Digest, type ModelName, type Version } from '../domain/names';
 import { nowMs } from './clock';
+import type { ModelEntry } from './journal-format';
 import { pause, withDeadline, type Live } from './live';
 import { LOOK_EVERY_MS, lookAt } from './look';
 import type { Parts } from './parts';
@@ -47,10 +48,18 @@ async function promote(parts: Parts, model: ModelName, version: Version): Promis
     return {
       ...entry, promoted: version, candidate: entry.candidate?.version === version ? undefined : entry.candidate,
       drained: entry.drained.filter((one) => one !== version),
-      ...(content === undefined ? {} : { served: { ...entry.served, [version]: content } }),
+      ...(content === undefined ? {} : { served: remembered(entry.served, version, content) }),
     };
   });
   await parts.boot.write();
+}
+
+/** Far more numbers than a server will ever be sent back to; each costs the journal a line at every write. */
+const SERVED_REMEMBERED = 1_000;
+
+function remembered(served: ModelEntry['served'], version: Version, content: Digest): ModelEntry['served'] {
+  const all = Object.entries({ ...served, [version]: content }) as [Version, Digest][];
+  return Object.fromEntries(all.sort(([a], [b]) => compareVersions(b, a)).slice(0, SERVED_REMEMBERED));
 }
 
 function endOf(parts: Parts, model: ModelName, version: Version): string {

@@ -51,9 +51,11 @@ async function settleInTime(parts: Parts, until: number, signal: AbortSignal): P
   }
 }
 
-/** The list's turn is taken by a reload without an answer. */
+/** The list cannot be changed in time: its turn is taken by a reload without an answer, or a drain does not let a new name be registered. */
 export function wedged(parts: Parts): SegueError {
-  const seconds = Math.round((parts.list.unansweredMs ?? 0) / 1000);
+  const { unansweredMs } = parts.list;
+  if (unansweredMs === undefined) return fail('ServerWedged', `${parts.server}: the list could not be changed in time, because a drain has not ended or the model server does not answer (${parts.list.doubt ?? 'it does'})`, { server: parts.server });
+  const seconds = Math.round(unansweredMs / 1000);
   return fail('ServerWedged', `${parts.server}: a reload sent ${seconds} s ago has no answer, and no other may be sent before it has one; the server holds its config lock while a new name loads, or during a drain`, { server: parts.server, seconds });
 }
 

@@ -112,7 +112,6 @@ export class ModelList {
       const doubts = this.#doubts;
       const statuses = await this.#statuses();
       const same = !this.#maybeRestarted || isSameIncarnation(this.journal.models, statuses);
-      if (!same) this.#sent = new Map();
       await this.journal.updateAll((entry, model) => afterDoubt(entry, statuses.get(model) ?? 'unknown model', same), same ? {} : { incarnation: randomUUID() });
       for (const [model, entry] of this.journal.models) if (entry.registered === 'asked') await this.#confirm(model);
       if ([...this.journal.models.values()].some((entry) => entry.registered === 'yes')) {

@@ -11,7 +11,7 @@ import type { Parts } from './parts';
 const DEFAULT_SIGNATURE = 'serving_default';
 
 /** Asks exactly this version: its signatures always, a Predict where the request brings one. Fails as ProbeMismatch, or ServerUnreachable where nothing answered. */
-export async function probeVersion(parts: Parts, model: ModelName, version: Version, probe: Probe | undefined, live: Live): Promise<Probed> {
+export async function probeVersion(parts: Pick<Parts, 'client' | 'server'>, model: ModelName, version: Version, probe: Probe | undefined, live: Live): Promise<Probed> {
   const what = `probe ${model}/${version} on ${parts.server}`;
   live.report({ step: 'awaitAvailable', waiting: 'the probe' });
   const signatures = await asked(what, 'metadata', () => parts.client.metadata(model, version, { signal: live.signal }));

@@ -1,6 +1,6 @@
 // What the agent remembers after it was killed, and what it refuses to take for a memory.
 
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Journal } from '../../src/agent/journal';
 import { freshEntry, parseJournal, type ModelEntry } from '../../src/agent/journal-format';
@@ -56,6 +56,19 @@ test('a change that could not be written did not happen, nor what was built on i
   expect((await Journal.open(root)).entry(model)).toEqual({ ...freshEntry, aspired: [v1], labels: { stable: v1 } });
 });
 
+test('what was queued behind a failed write fails with it, because it was built on what did not last, even where the disk has recovered', async () => {
+  const root = await scratch();
+  const journal = await Journal.open(root);
+  await journal.update(model, (entry) => ({ ...entry, aspired: [v1] }));
+  await symlink(join(root, 'no such directory/file'), `${journal.path}.tmp`); // Fails once: the failed attempt removes it.
+  const first = journal.update(model, (entry) => ({ ...entry, aspired: [] }));
+  await Promise.resolve(); // The first write is under way.
+  const outcomes = await Promise.allSettled([first, journal.update(model, (entry) => ({ ...entry, drained: [v1] }))]);
+  expect(outcomes.map((one) => one.status)).toEqual(['rejected', 'rejected']);
+  await journal.update(model, (entry) => ({ ...entry, labels: { stable: v1 } }));
+  expect((await Journal.open(root)).entry(model)).toEqual({ ...freshEntry, aspired: [v1], labels: { stable: v1 } });
+});
+
 test('a torn journal is an error that names the file, at every length, and never an empty memory', async () => {
   const root = await scratch();
   const journal = await Journal.open(root);
@@ -71,7 +84,6 @@ test('a journal that cannot be read is not a missing one', async () => {
   const root = await scratch();
   await mkdir(join(root, 'journal.json'));
   await expect(Journal.open(root)).rejects.toMatchObject({ code: 'EISDIR' });
-  await chmod(root, 0o755);
 });
 
 describe('what is no journal of ours', () => {

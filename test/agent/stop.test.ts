@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ModelName } from '../../src/domain/names';
 import { ServingClient } from '../../src/serving/client';
 import { call, MODEL, until, upload, v, World } from './world';
 
@@ -174,6 +175,27 @@ test('a candidate that is loading leaves the list cleanly: the version before se
   world.simulator?.faults.clear();
   await world.the.reloadConfig(next, call());
   expect(await world.the.awaitAvailable({ attempt: next, version: v('2'), loadDeadlineSeconds: 20 }, call())).toMatchObject({ promoted: '2' });
+});
+
+test('a candidate whose load never began leaves a START for ever, which counts as ended soon after it left the list', async () => {
+  world = await World.start({ 1: 'two', 2: 'three' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  await world.simulator?.stop();
+  await world.startServer({ numLoadThreads: 1 });
+  world.simulator?.faults.delay({ what: 'load', model: 'busy', version: 1n, ms: 60_000 });
+  const busy = { ...(await world.attempt('1', [1, 1])), model: 'busy' as ModelName };
+  await world.stage(busy);
+  await world.the.reloadConfig(busy, call());
+  await until(() => world.the.beginAttempt(busy, call()).then((view) => view.states[v('1')] === 'LOADING'), 'the only load thread is busy');
+  const attempt = await world.attempt('2', [2, 1]);
+  await world.stage(attempt);
+  await world.the.reloadConfig(attempt, call());
+  await until(() => world.the.beginAttempt(attempt, call()).then((view) => view.states[v('2')] === 'START'), 'version 2 waits for a load thread');
+  const { view } = await world.the.abortAttempt(attempt, call());
+  expect(view.states).toMatchObject({ 2: 'START' });
+  const next = { ...attempt, token: [2, 2] as const };
+  await world.the.beginAttempt(next, call());
+  expect((await world.the.unloadVersion({ attempt: next, version: v('2'), unloadDeadlineSeconds: 10 }, call())).states).toMatchObject({ 2: 'END' });
 });
 
 test('begin of a greater token takes a lower one\'s candidate off the list', async () => {
