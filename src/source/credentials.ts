@@ -31,7 +31,8 @@ export function credentialsFor(reference: string, credentialsDir?: string): Pick
     });
   }
   // Not the default chain with a profile: where the profile has no keys, the chain would go on and sign as the host itself.
-  if (kind === 'profile') return { credentials: fromIni({ profile: name }) };
+  // Read anew for each client: the SDK keeps the file as this process first saw it, without the profile the operator has added since.
+  if (kind === 'profile') return { credentials: fromIni({ profile: name, ignoreCache: true }) };
   if (credentialsDir === undefined) throw fail('SourceUnreachable', `source.credentials ${reference}: this agent has no credentials directory`, { found: reference });
   return { credentials: () => readKeys(join(credentialsDir, name), reference) };
 }

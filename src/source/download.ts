@@ -41,10 +41,7 @@ export async function downloadFiles(ref: SourceRef, listing: SourceListing, dest
   options.signal.throwIfAborted();
   const s3 = openS3(ref, options);
   const stop = new AbortController();
-  const abort = (): void => {
-    stop.abort(options.signal.reason);
-    void s3.close(); // At once, whatever a lane is waiting for.
-  };
+  const abort = (): void => stop.abort(options.signal.reason);
   options.signal.addEventListener('abort', abort, { once: true });
   try {
     const work = new Work(listing, options);
@@ -70,21 +67,16 @@ async function fetchFile(s3: S3Handle, file: ListedFile, destination: string, wo
     sha256 = await withRetries({ ref: s3.ref, verb: 'get', key: file.key }, options, async () => {
       // What a broken transfer left is continued only where a hash of the whole file decides in the end.
       if (!wanted || out.size >= file.size) await restart(out, work);
-      try {
-        await readBody(s3, file, { ...options, from: out.size }, {
-          begin: (at) => (at === out.size ? undefined : restart(out, work)),
-          chunk: async (bytes) => {
-            await out.write(bytes);
-            work.advance(bytes.length);
-          },
-        });
-        const found = out.sha256();
-        if (wanted && found !== wanted.sha256) throw new BrokenBodyError('sha256', wanted.sha256, found);
-        return found;
-      } catch (error) {
-        if (error instanceof BrokenBodyError) await restart(out, work);
-        throw error;
-      }
+      await readBody(s3, file, { ...options, from: out.size }, {
+        begin: (at) => (at === out.size ? undefined : restart(out, work)),
+        chunk: async (bytes) => {
+          await out.write(bytes);
+          work.advance(bytes.length);
+        },
+      });
+      const found = out.sha256();
+      if (wanted && found !== wanted.sha256) throw new BrokenBodyError('sha256', wanted.sha256, found);
+      return found;
     });
   } finally {
     await out.close();

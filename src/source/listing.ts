@@ -37,8 +37,6 @@ export interface ListOptions extends S3Options {
  */
 export async function listSource(ref: SourceRef, options: ListOptions): Promise<SourceListing> {
   const s3 = options.s3 ?? openS3(ref, options);
-  const close = (): void => void s3.close();
-  if (!options.s3) options.signal.addEventListener('abort', close, { once: true });
   try {
     const listed = await listAll(s3, options);
     const files = listed.filter((file) => file.path !== MANIFEST_NAME);
@@ -52,7 +50,6 @@ export async function listSource(ref: SourceRef, options: ListOptions): Promise<
       ...(manifest ? { manifest } : {}),
     };
   } finally {
-    options.signal.removeEventListener('abort', close);
     if (!options.s3) await s3.close();
   }
 }
@@ -62,7 +59,7 @@ async function listAll(s3: S3Handle, options: ListOptions): Promise<readonly Lis
   for (let token: string | undefined, more = true; more; ) {
     const page = await withRetries({ ref: s3.ref, verb: 'list' }, options, () => listPage(s3, token, options));
     for (const object of page.Contents ?? []) {
-      const file = fileOf(s3, object, page.EncodingType === 'url');
+      const file = fileOf(s3, object);
       if (file) listed.push(file);
     }
     const count = listed.filter((file) => file.path !== MANIFEST_NAME).length;
@@ -78,31 +75,21 @@ async function listAll(s3: S3Handle, options: ListOptions): Promise<readonly Lis
 
 async function listPage(s3: S3Handle, token: string | undefined, options: ListOptions): Promise<ListObjectsV2CommandOutput> {
   const { bucket, prefix } = s3.location;
-  // url: without it a key with a control character breaks the XML. Some servers ignore it, and then do not repeat it in the answer.
-  const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, EncodingType: 'url', ...(token === undefined ? {} : { ContinuationToken: token }) });
-  return watched(options, () => `a page of the listing`, (signal, watchdog) => {
+  const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token === undefined ? {} : { ContinuationToken: token }) });
+  return watched(options, () => 'a page of the listing', (signal, watchdog) => {
     watchdog.wait();
     return orAbort(s3.client.send(command, { abortSignal: signal }), signal);
   });
 }
 
 /** Nothing for a directory marker, which some tools leave as an empty object with a trailing slash. */
-function fileOf(s3: S3Handle, object: ListedObject, encoded: boolean): ListedFile | undefined {
-  const key = encoded ? decodeKey(object.Key ?? '') : (object.Key ?? '');
-  const size = object.Size ?? 0;
+function fileOf(s3: S3Handle, object: ListedObject): ListedFile | undefined {
+  const { Key: key = '', Size: size = 0 } = object;
   const { prefix } = s3.location;
   if (!key.startsWith(prefix)) throw unusable(s3.ref, `the listing of ${prefix} names ${JSON.stringify(key)}`, { file: key });
   const path = key.slice(prefix.length);
   if (size === 0 && (path === '' || path.endsWith('/'))) return undefined;
   return { path, key, size, ...(object.ETag === undefined ? {} : { etag: object.ETag }) };
-}
-
-function decodeKey(key: string): string {
-  try {
-    return decodeURIComponent(key.replaceAll('+', ' '));
-  } catch {
-    return '\ufffd'; // Not UTF-8: refused by name like everything a listing cannot express.
-  }
 }
 
 async function readManifest(s3: S3Handle, listed: readonly ListedFile[], options: ListOptions): Promise<readonly ManifestFile[] | undefined> {

@@ -1,6 +1,6 @@
 // Every socket an attempt opened, and how many of them the system still knows: the reading behind a proof (DESIGN §5).
 
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { SocketAddress } from 'node:net';
 import type { Socket } from 'node:net';
 
@@ -46,9 +46,8 @@ export class SocketLedger {
   open(): OpenSockets {
     const table = readTable();
     if (!table) return { count: this.#count(livesInProcess), readFrom: 'process' };
-    const owned = inodesOfThisProcess();
-    const livesInKernel = ({ ends, inode }: Entry): boolean =>
-      (table.get(ends ?? '') ?? []).some((found) => owned.has(found) && (inode === undefined || inode === found));
+    // 0: what the kernel still keeps of a socket that no process holds any more.
+    const livesInKernel = ({ ends, inode }: Entry): boolean => (table.get(ends ?? '') ?? []).some((found) => (inode === undefined ? found !== '0' : found === inode));
     // One that is still connecting is not in the table under ends we know, so the process is asked.
     return { count: this.#count((entry) => (entry.ends === undefined ? livesInProcess(entry) : livesInKernel(entry))), readFrom: 'kernel' };
   }
@@ -109,22 +108,9 @@ function endsOf(socket: Socket): string {
 /** The kernel's number for the socket: tells it from a later one of this process between the same ends. Node shows the descriptor only on the handle. */
 function inodeOf(socket: Socket): string | undefined {
   const fd = (socket as { _handle?: { fd?: number } | null })._handle?.fd;
-  return fd === undefined || fd < 0 ? undefined : inodeOfDescriptor(String(fd));
-}
-
-function inodesOfThisProcess(): Set<string> {
-  const inodes = new Set<string>();
-  for (const fd of readdirSync('/proc/self/fd')) {
-    const inode = inodeOfDescriptor(fd);
-    if (inode !== undefined) inodes.add(inode);
-  }
-  return inodes;
-}
-
-function inodeOfDescriptor(fd: string): string | undefined {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
   } catch {
-    return undefined; // Closed meanwhile, or no /proc.
+    return undefined; // No /proc.
   }
 }

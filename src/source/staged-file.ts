@@ -70,9 +70,9 @@ export class StagedFile {
     this.#size = 0;
   }
 
-  /** Of everything written, 64 lower-case hex digits. Once. */
+  /** Of everything written, 64 lower-case hex digits. */
   sha256(): string {
-    return this.#hash.digest('hex');
+    return this.#hash.copy().digest('hex');
   }
 
   async close(): Promise<void> {

@@ -26,7 +26,8 @@ afterEach(() => k.s3.clearFaults());
 /** Aborts once `when` holds; what the world looks like at the moment the promise has settled. */
 async function aborted(run: (signal: AbortSignal) => Promise<unknown>, when: () => boolean): Promise<{ ms: number; reason: unknown }> {
   const abort = new AbortController();
-  const why = new Error('a newer attempt holds this model');
+  // Looks like trouble that is worth another try, and must not be taken for it.
+  const why = Object.assign(new Error('a newer attempt holds this model'), { code: 'ECONNRESET' });
   const running = run(abort.signal).then(() => new Error('it completed'), (error: unknown) => error);
   await until(when);
   const at = performance.now();

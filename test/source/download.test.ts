@@ -146,6 +146,12 @@ describe('whole-file hashes decide', () => {
     expect(k.gets('big')).toHaveLength(4);
   });
 
+  test('an empty file whose manifest says otherwise', async () => {
+    await k.put('empty', '');
+    await k.s3.put('models', 'half/1/manifest.json', JSON.stringify({ files: [{ path: 'big', size: BIG.length, sha256: sha(BIG) }, { path: 'dir/small', size: 5, sha256: sha('small') }, { path: 'empty', size: 0, sha256: sha('x') }] }));
+    expect(await failureOf(() => k.fetch())).toMatchObject({ code: 'IntegrityMismatch', detail: { file: 'half/1/empty', found: sha('') } });
+  });
+
   test.each(['crc32c', 'sha256'] as const)('without a manifest a flipped bit is caught where the object carries a %s', async (checksum) => {
     await k.put('big', BIG, { checksums: [checksum] });
     onBig({ kind: 'flip', atByte: 399_999 });

@@ -1,6 +1,7 @@
 // A client belongs to one source: its endpoint, its credentials, its sockets, and nothing of the process around it.
 
 import { mkdtempSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -88,8 +89,12 @@ describe('credentials', () => {
     expect(k.s3.log()).toEqual([]);
   });
 
-  test('profile:NAME is that profile, and never the keys of the environment in its stead', async () => {
+  test('profile:NAME is that profile, and never the keys of the environment or of the host in its stead', async () => {
     const k = await signing();
+    const host = createHttpServer((_, response) => response.end(JSON.stringify({ AccessKeyId: KEYS.accessKeyId, SecretAccessKey: KEYS.secretAccessKey, Token: 't', Expiration: '2099-01-01T00:00:00Z' }))).listen(0, '127.0.0.1');
+    await once(host, 'listening');
+    process.env['AWS_CONTAINER_CREDENTIALS_FULL_URI'] = `http://127.0.0.1:${(host.address() as AddressInfo).port}/`;
+    expect((await listSource({ ...k.ref, credentials: 'env' }, { signal })).files).toHaveLength(1);
     writeFileSync(process.env['AWS_SHARED_CREDENTIALS_FILE']!, `[models]\naws_access_key_id=${KEYS.accessKeyId}\naws_secret_access_key=${KEYS.secretAccessKey}\n[empty]\n`);
     expect((await listSource({ ...k.ref, credentials: 'profile:models' }, { signal })).files).toHaveLength(1);
     process.env['AWS_ACCESS_KEY_ID'] = KEYS.accessKeyId;
@@ -98,6 +103,8 @@ describe('credentials', () => {
       const failure = await failureOf(() => listSource({ ...k.ref, credentials: profile }, { signal }));
       expect([failure.code, failure.message]).toEqual(['SourceUnreachable', expect.stringContaining(`no credentials for ${profile}`)]);
     }
+    host.closeAllConnections();
+    host.close();
   });
 
   const file = (text: string): string => {

@@ -58,7 +58,7 @@ export function s3Suite(name: string, start: () => Promise<S3UnderTest>, startTi
     });
 
     test('lists every file with its path, size and ETag, and neither directory markers nor other prefixes', async () => {
-      const odd = 'assets/ü &+%41 (1)<é>.txt';
+      const odd = 'assets/ü &+%41&lt; (1)<é>.txt';
       const ref = await model({ 'saved_model.pb': 'graph', 'variables/': '', 'variables/variables.index': 'index', [odd]: 'x', 'empty': '' });
       await put(`m${models}/10/saved_model.pb`, 'another version');
       const { files, resolved, manifest } = await list(ref);
