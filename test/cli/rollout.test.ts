@@ -68,13 +68,24 @@ describe('the exit code of a rollout that was waited for tells how it ended', ()
 
 test('each change is one line, said once', async () => {
   await segue('start', ...request('run'), '--workflow-id', 'lines');
-  const watching = segue('watch', 'lines');
-  await until(async () => (await segue('status', 'lines')).code === 0);
+  const heard: string[] = [];
+  const watching = captured((terminal) => run(['rollout', 'watch', 'lines', '--address', server.address], terminal), { heard });
+  await until(() => heard.some((line) => line.includes('downloadVersion')));
   await temporal.client.workflow.getHandle('lines').signal('go');
   const { out } = await watching;
   const facts = out.split('\n').map((line) => line.replace(/^\d\d:\d\d:\d\d /, ''));
   expect(facts.filter((fact, index) => facts.indexOf(fact) !== index)).toEqual([]);
   expect(facts).toEqual(expect.arrayContaining(['phase rolling', 'edge-a downloadVersion, serves 1', 'served: "go"', ' edge-a: served, serves 2']));
+});
+
+test('on a terminal the table is rewritten in place, and the end stays below it', async () => {
+  await segue('start', ...request('run'), '--workflow-id', 'live');
+  const watching = captured((terminal) => run(['rollout', 'watch', 'live', '--address', server.address, '--timeout', '1500ms'], terminal), { live: true });
+  const { out, code } = await watching;
+  const screens = out.split('\u001b[2A\r\u001b[0J');
+  expect(code).toBe(6);
+  expect(screens.length).toBeGreaterThan(2);
+  expect(screens.at(-1)).toMatch(/^rolling · generation 7\.1\n ◐ edge-a +downloadVersion +serves 1 .*\nstill running after 2 s$/);
 });
 
 test('for scripts every look is one JSON object a line, and the last one is the end', async () => {
