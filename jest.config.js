@@ -4,6 +4,7 @@ module.exports = {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   testTimeout: 60_000,
+  maxWorkers: 2,
   globalSetup: '<rootDir>/test/setup/global-setup.ts',
   reporters: ['default', '<rootDir>/tools/summary-reporter.js'],
   transform: {

@@ -62,7 +62,7 @@ export class World {
     const root = join(this.directory, name);
     mkdirSync(root, { recursive: true });
     writeFileSync(join(root, 'boot.config'), 'model_config_list {}\n');
-    const [port = 0] = await freePorts(1);
+    const [port] = await freePorts(1);
     const faults = new Faults();
     const simulator = await startServer(root, port, faults);
     const server: Server = { name, root, port, faults, simulator, agent: await this.startAgent(name, root, port, options.allowEndpoints) };
