@@ -24,7 +24,7 @@ import { ModelList } from './model-list';
 import { ModelStore } from './model-store';
 import { Observer } from './observe';
 import type { Log, Parts } from './parts';
-import { readProof } from './proof';
+import { proofOfOvertaken, readProof } from './proof';
 import { reloadConfig } from './reload-step';
 import { Slots } from './slots';
 import { stageVersion } from './stage-step';
@@ -83,9 +83,10 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   const pollSeconds = options.pollSeconds ?? 1;
   const client = new ServingClient(options.serving);
   const observer = new Observer(pollSeconds);
+  const overtaken: Parts['overtaken'] = new Map();
   const parts: Parts = {
     fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
-    fence: new Fence(journal), list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
+    fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
     allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, log: options.log ?? (() => undefined),
   };
   // Nothing runs yet: whatever no model owns was left by a process that died.
@@ -154,9 +155,9 @@ export class Agent {
     refuseBadNames(attempt);
     const { fence } = this.parts;
     await fence.close(attempt);
-    // A newer attempt holds the model: its begin has stopped this one, and it must not be disturbed.
-    if (fence.isOvertaken(attempt)) return { proof: await readProof(this.parts, attempt, nowMs() - calledMs), view: await viewAfterAbort(this.parts, attempt.model, attempt.version, call.signal) };
-    return fence.exclusively(attempt.model, callerOf(call), () => undefined, async (live) => {
+    // A newer attempt holds the model: it stops this one before it begins, and it must not be disturbed.
+    if (fence.isOvertaken(attempt)) return { proof: await proofOfOvertaken(this.parts, attempt, calledMs, call.signal), view: await viewAfterAbort(this.parts, attempt.model, attempt.version, call.signal) };
+    return fence.exclusively(attempt, callerOf(call), () => undefined, async (live) => {
       const proof = await abortAttempt(this.parts, attempt, calledMs, live);
       return { proof, view: await viewAfterAbort(this.parts, attempt.model, attempt.version, live.signal) };
     });

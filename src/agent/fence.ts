@@ -12,19 +12,23 @@ export interface Caller {
 }
 
 interface Running {
+  readonly attempt: Attempt;
   readonly stop: AbortController;
   readonly ended: Promise<void>;
 }
 
 export class Fence {
   readonly #running = new Map<ModelName, Running>();
+  /** Also those that were told to stop and have not ended. */
+  readonly #effects = new Set<Running>();
 
-  constructor(private readonly journal: Journal) {}
+  /** @param onOvertaken called when the running effect of a lower token has ended, before the greater one's begins: the only moment at which what is left is the lower one's. */
+  constructor(private readonly journal: Journal, private readonly onOvertaken: (lower: Attempt) => Promise<void> = () => Promise.resolve()) {}
 
   /** Runs one effect of an open attempt, after stopping and awaiting an older one of the same model. Lower or closed: StaleAttempt, nothing is touched. */
   async run<T>(attempt: Attempt, caller: Caller, effect: (live: Live) => Promise<T>): Promise<T> {
     this.#assertOpen(attempt);
-    return this.exclusively(attempt.model, caller, () => this.#assertOpen(attempt), effect);
+    return this.exclusively(attempt, caller, () => this.#assertOpen(attempt), effect);
   }
 
   /** Journals a greater token as open; an equal open one is left as it is. Lower or closed: StaleAttempt. */
@@ -47,22 +51,37 @@ export class Fence {
   }
 
   /** The newest call wins: it stops the older, and begins when the older has really ended. */
-  async exclusively<T>(model: ModelName, caller: Caller, assert: () => void, effect: (live: Live) => Promise<T>): Promise<T> {
+  async exclusively<T>(attempt: Attempt, caller: Caller, assert: () => void, effect: (live: Live) => Promise<T>): Promise<T> {
+    const { model } = attempt;
     const older = this.#running.get(model);
     let end: () => void = () => undefined;
-    const mine: Running = { stop: new AbortController(), ended: new Promise((resolve) => { end = resolve; }) };
+    const mine: Running = { attempt, stop: new AbortController(), ended: new Promise((resolve) => { end = resolve; }) };
     this.#running.set(model, mine);
+    this.#effects.add(mine);
     const signal = AbortSignal.any([caller.signal, mine.stop.signal]);
     try {
-      older?.stop.abort(fail('StaleAttempt', `${model}: stopped, because a newer call took over`, { model }));
-      await older?.ended;
+      await this.#stopOlder(older, attempt);
       const live: Live = { signal, report: caller.report, assert: () => { signal.throwIfAborted(); assert(); } };
       live.assert();
       return await effect(live);
     } finally {
       if (this.#running.get(model) === mine) this.#running.delete(model);
+      this.#effects.delete(mine);
       end();
     }
+  }
+
+  async #stopOlder(older: Running | undefined, attempt: Attempt): Promise<void> {
+    if (older === undefined) return;
+    older.stop.abort(fail('StaleAttempt', `${attempt.model}: stopped, because a newer call took over`, { model: attempt.model }));
+    await older.ended;
+    if (compareTokens(older.attempt.token, attempt.token) < 0) await this.onOvertaken(older.attempt);
+  }
+
+  /** Until no effect of this token or a lower one is left, and what it left was looked at. Stops nothing: only for a token that was overtaken, whose effects are being stopped. */
+  async untilEnded({ model, token }: Attempt): Promise<void> {
+    const mine = [...this.#effects].filter((one) => one.attempt.model === model && compareTokens(one.attempt.token, token) <= 0);
+    await Promise.all(mine.map((one) => one.ended));
   }
 
   /** At the end of the agent: stops everything and awaits it. */

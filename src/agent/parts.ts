@@ -2,6 +2,7 @@
 
 import type { FleetName, ModelName, ServerName, Token } from '../domain/names';
 import type { ServingClient } from '../serving/client';
+import type { Proof } from '../domain/view';
 import type { SocketLedger } from '../source/sockets';
 import type { BootFile } from './boot';
 import type { Fence } from './fence';
@@ -32,6 +33,8 @@ export interface Parts {
   readonly drains: Slots;
   /** The sockets of each model's newest attempt, for the proof. */
   readonly ledgers: Map<ModelName, { readonly token: Token; readonly ledger: SocketLedger }>;
+  /** What was read of each model's last overtaken attempt, between its end and the beginning of the greater one. */
+  readonly overtaken: Map<ModelName, Proof>;
   /** Empty: any. */
   readonly allowEndpoints: readonly string[];
   readonly credentialsDir: string | undefined;

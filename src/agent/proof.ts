@@ -3,8 +3,10 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { sep } from 'node:path';
 import type { Attempt } from '../domain/host';
-import { formatToken } from '../domain/names';
+import { compareTokens, formatToken } from '../domain/names';
 import type { Proof } from '../domain/view';
+import { nowMs } from './clock';
+import { pause } from './live';
 import type { Parts } from './parts';
 import { listedOf } from './view';
 
@@ -27,6 +29,27 @@ export async function readProof(parts: Parts, attempt: Attempt, stoppedMs: numbe
     stoppedMs: Math.round(stoppedMs * 10) / 10,
     atMs: Date.now(),
   };
+}
+
+/** Between two looks at what a greater token has to take off the list; it takes milliseconds. */
+const lookEveryMs = 20;
+
+/**
+ * Of an attempt that a greater token stopped: sockets and writers as they were read when its effect had ended and the greater one's had not begun. Without an
+ * effect to stop, nothing of it was left then. Waits until the greater one has taken its candidate off the list.
+ */
+export async function proofOfOvertaken(parts: Parts, attempt: Attempt, calledMs: number, signal: AbortSignal): Promise<Proof> {
+  await parts.fence.untilEnded(attempt);
+  while (isCandidateListed(parts, attempt)) await pause(lookEveryMs, signal);
+  const read = parts.overtaken.get(attempt.model);
+  const found: Proof = read !== undefined && compareTokens(read.token, attempt.token) === 0 ? read : { token: attempt.token, sockets: 0, writers: 0, partial: 'none', aspired: false, readFrom: 'process', stoppedMs: 0, atMs: Date.now() };
+  return { ...found, aspired: false, stoppedMs: Math.round((nowMs() - calledMs) * 10) / 10 };
+}
+
+/** A later token may list the same version: then it is that one's candidate. */
+function isCandidateListed(parts: Parts, { model, token }: Attempt): boolean {
+  const { candidate } = parts.journal.entry(model);
+  return candidate !== undefined && compareTokens(candidate.token, token) <= 0;
 }
 
 /** File descriptors of this process open for writing below a directory; nothing where there is no /proc. */

@@ -118,12 +118,13 @@ test('every step twice is once', async () => {
 test('where there is room for one version only: out with the one, in with the other; a restart in between brings back what was promoted', async () => {
   world = await World.start();
   await world.bringUp(await world.attempt('1', [1, 1]));
-  const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+  const attempt = await world.attempt('2', [2, 1]);
   await world.stage(attempt);
   const empty = await world.the.unloadVersion({ attempt, version: v('1'), unloadDeadlineSeconds: 20 }, call());
   expect(empty).toMatchObject({ aspired: [], promoted: '1' });
   expect(world.listed()).toEqual({ half: [] });
   expect(world.bootFile()).toContain('versions: 1');
+  expect(world.dir('models/half')).toEqual(['1', '2']); // What the boot file names stays on the disk, although nobody asked to retain it.
   await world.the.reloadConfig(attempt, call());
   expect(world.listed()).toEqual({ half: ['2'] });
   expect(await world.the.awaitAvailable({ attempt, version: v('2'), loadDeadlineSeconds: 20 }, call())).toMatchObject({ aspired: ['2'], promoted: '2' });

@@ -1,6 +1,6 @@
 // Stopping a stale load: what is left of it is read from outside, not from the agent's answer.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelName } from '../../src/domain/names';
 import { ServingClient } from '../../src/serving/client';
@@ -64,6 +64,10 @@ test('whole files stay for a later attempt of the same listing, half-written one
   expect(view.partial?.bytes).toBeGreaterThan(0);
   await world.the.downloadVersion(again, call());
   expect(world.s3.log().slice(before).filter((line) => line.operation === 'GetObject').map((line) => line.key)).toEqual(['half/1/saved_model.pb']);
+
+  const { version: _version, source: _source, pin: _pin, ...other } = { ...attempt, token: [1, 3] as const };
+  expect((await world.the.beginAttempt(other, call())).partial).toBeUndefined(); // Of no use to an attempt at something else.
+  expect(world.dir('staging/half')).toEqual([]);
 });
 
 test('what is aborted stays aborted: late work of the same token is refused, and the answer to a second abort is the same', async () => {
@@ -105,6 +109,21 @@ test('a greater token stops the lower one, takes its place, and a late abort of 
   const { proof } = await world.the.abortAttempt(lower, call());
   expect(proof).toMatchObject({ token: [1, 1], sockets: 0, aspired: false });
   expect(await world.bringUp(greater)).toMatchObject({ promoted: '2', token: [2, 1] });
+});
+
+test('an abort of a token that is just being overtaken is answered when its effect has ended, with what was left then', async () => {
+  world = await World.start({ 1: 'two' });
+  world.s3.fault({ fault: { kind: 'stall', afterBytes: 5 } });
+  const lower = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(lower, call());
+  const download = outcome(world.the.downloadVersion(lower, call()));
+  await until(() => world.openBelowStaging() > 0, 'a file is open');
+  const fence = world.the.abortAttempt({ ...lower, token: [2, 0] }, call());
+  await until(() => /"token": \[\s*2,/.test(readFileSync(join(world.root, 'journal.json'), 'utf8')), 'the greater token is journalled');
+  const { proof } = await world.the.abortAttempt(lower, call());
+  expect(proof).toMatchObject({ token: [1, 1], sockets: 0, writers: 0, aspired: false, readFrom: 'kernel' });
+  expect(world.openBelowStaging()).toBe(0);
+  await Promise.all([download, fence]);
 });
 
 test('a retry of a call that is still running takes over from it', async () => {
@@ -206,9 +225,13 @@ test('begin of a greater token takes a lower one\'s candidate off the list', asy
   await world.stage(lower);
   await world.the.reloadConfig(lower, call());
   expect(world.listed()).toEqual({ half: ['1', '2'] });
-  const view = await world.the.beginAttempt({ ...lower, token: [3, 1] }, call());
+  const view = await until(async () => {
+    const seen = await world.the.beginAttempt(lower, call());
+    return seen.states[v('2')] === 'LOADING' && world.the.beginAttempt({ ...lower, token: [3, 1], version: v('1') }, call());
+  }, 'version 2 is loading');
   expect(world.listed()).toEqual({ half: ['1'] });
-  expect(view.aspired).toEqual(['1']);
+  expect(view).toMatchObject({ aspired: ['1'], states: { 2: 'LOADING' } });
+  expect(world.dir('models/half')).toEqual(['1', '2']); // The server may still read it.
 });
 
 test('a server that is away does not keep an abort from its proof, where nothing of the attempt was ever listed', async () => {
