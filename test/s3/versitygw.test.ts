@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { NoVersitygwError, canHaveVersitygw, findVersitygw, startVersitygw } from '../../src/testing/s3/versitygw';
+import { NoVersitygwError, canHaveVersitygw, findVersitygw, startVersitygw } from '../setup/versitygw';
 
 const environment = { ...process.env };
 let empty: string;

@@ -1,6 +1,6 @@
 // The S3 suite on the kit's own server, and on a real one.
 
-import { canHaveVersitygw, findVersitygw, startVersitygw } from '../../src/testing/s3/versitygw';
+import { canHaveVersitygw, findVersitygw, startVersitygw } from '../setup/versitygw';
 import { startS3 } from '../../src/testing/s3/server';
 import { s3Suite } from './s3-suite';
 
