@@ -32,6 +32,8 @@ export async function readBody(s3: S3Handle, file: ListedFile, options: BodyOpti
     const answer = await open(s3, file, from, signal);
     watchdog.got(0);
     const body = answer.Body as Readable;
+    // Destroyed while nobody reads it (the sink still prepares), its error would have no listener and end the process.
+    body.on('error', () => undefined);
     // Ends the socket under a body that is being waited for; the signal given to send() does not always.
     signal.addEventListener('abort', () => body.destroy(signal.reason as Error), { once: true });
     try {
@@ -40,11 +42,9 @@ export async function readBody(s3: S3Handle, file: ListedFile, options: BodyOpti
       watchdog.wait();
       for await (const chunk of body as AsyncIterable<Buffer>) {
         watchdog.got(chunk.length);
-        signal.throwIfAborted();
         at += chunk.length;
         if (at > file.size) throw new BrokenBodyError('bytes', file.size, `${at} and more`);
         await sink.chunk(chunk);
-        signal.throwIfAborted();
         watchdog.wait();
       }
     } finally {

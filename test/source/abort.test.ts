@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { downloadFiles } from '../../src/source/download';
 import { listSource } from '../../src/source/listing';
+import { readBody } from '../../src/source/object-body';
+import { openS3 } from '../../src/source/s3-client';
 import { until } from '../setup/until';
 import { kit, noise, openBelow } from './kit';
 import type { Kit } from './kit';
@@ -136,4 +138,21 @@ test('at any instant of a download that runs: never later than 100 ms, never a b
     expect(progress).toBe(then);
   }
   expect(Math.max(...took)).toBeLessThan(LIMIT_MS);
+});
+
+test.each([{}, { checksums: ['crc32c' as const] }])('between the headers and the first byte, while the sink still prepares (object with %j)', async (put) => {
+  await k.put('prepared', BIG, put);
+  const file = (await k.list()).files.find(({ path }) => path === 'prepared')!;
+  const s3 = openS3(k.ref, { sockets: k.sockets });
+  const abort = new AbortController();
+  const chunks: Buffer[] = [];
+  const begin = async (): Promise<void> => {
+    abort.abort(new Error('superseded'));
+    await until(() => k.sockets.open().count === 0);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await expect(readBody(s3, file, { signal: abort.signal }, { begin, chunk: (bytes) => void chunks.push(bytes) })).rejects.toThrow('superseded');
+  expect(chunks).toEqual([]);
+  await s3.close();
+  await k.s3.delete('models', 'half/1/prepared');
 });
