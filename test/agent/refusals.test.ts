@@ -1,7 +1,7 @@
 // What the agent refuses, with which row of the failure table, and that the world is as before.
 
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest, ModelName, Version } from '../../src/domain/names';
 import { ServingClient } from '../../src/serving/client';
@@ -97,6 +97,29 @@ test('a number that was served keeps its content for ever, even after its direct
   await expect(world.stage(await world.attempt('2', [4, 1]))).rejects.toMatchObject({ code: 'VersionReused' });
   expect(world.dir('models/half')).toEqual(['2']);
   expect(world.listed()).toEqual({ half: ['2'] });
+});
+
+test('a listed number keeps its content even while nothing serves it', async () => {
+  world = await World.start({ 1: 'two' });
+  world.simulator?.faults.error({ what: 'load', version: 1n, code: 'DATA_LOSS' });
+  const attempt = await world.attempt('1', [1, 1]);
+  await expect(world.bringUp(attempt)).rejects.toMatchObject({ code: 'LoadFailed' });
+  const elsewhere = await world.anotherS3({ 1: 'three' });
+  const { pin, source } = await world.attempt('1', [1, 1], {}, elsewhere);
+  await expect(world.stage({ ...attempt, ...(pin === undefined ? {} : { pin }), ...(source === undefined ? {} : { source }) })).rejects.toMatchObject({ code: 'VersionReused', message: expect.stringContaining('which is listed') as string });
+});
+
+test('what was put into staging after it was verified is not staged', async () => {
+  world = await World.start({ 1: 'two' });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(attempt, call());
+  await world.the.downloadVersion(attempt, call());
+  await world.the.verifyVersion(attempt, call());
+  const [directory = ''] = world.dir('staging/half');
+  await symlink('/etc/hostname', join(world.root, 'staging/half', directory, 'assets/link'));
+  await expect(world.the.stageVersion(attempt, call())).rejects.toMatchObject({ code: 'IntegrityMismatch' });
+  expect(world.dir('models/half')).toEqual([]);
+  expect(world.dir('staging/half')).toEqual([]);
 });
 
 test('a number that nobody served may mean other content, and the same content is adopted without a second copy', async () => {
