@@ -84,7 +84,7 @@ function answered(status: number, error: SdkError, doing: Doing, row: Row): Trou
   const serverCode = error.Code ?? error.name;
   const found = `answered ${status} ${serverCode}`;
   const detail = { status, serverCode };
-  if (serverCode === 'RequestTimeTooSkewed') return row('SourceUnreachable', TWICE, `${found}: the clocks differ`, detail); // The SDK has corrected its clock by then.
+  if (serverCode === 'RequestTimeTooSkewed') return row('SourceUnreachable', TWICE, `${found}: the clocks differ`, detail); // The SDK takes the time from the answer.
   if (status === 412) return row('SourceChanged', ONCE, `${found}: not the object that was listed`, detail);
   // By name, not by status alone: versitygw answers an unknown access key with 404, and so does any web server that is not S3.
   if (serverCode === 'NoSuchBucket') return row('SourceMissing', ONCE, found, detail);
