@@ -27,8 +27,8 @@ interface Client {
 
 const DEADLINE_MS = 1_000;
 const TICK_MS = 5;
-/** A process that was away for longer does not send all it missed at once: no client would. */
-const MAX_BEHIND_MS = 250;
+/** What is later than a client would have waited is not sent any more. */
+const MAX_BEHIND_MS = DEADLINE_MS;
 const SIGNATURE = { name: 'serving_default', def: create(SignatureDefSchema) };
 
 export class Load {

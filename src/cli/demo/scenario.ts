@@ -15,10 +15,12 @@ import { abortStaleLoad } from './stale-load';
 import type { Stage } from './stage';
 import { until } from './until';
 
-/** Of each of six clients: 300 in all, half as many again as promised. */
-const PER_SECOND = 50;
+/** Of each of six clients: 240 in all, a fifth more than promised, so that a machine that stutters keeps the promise. */
+const PER_SECOND = 40;
 /** A fact of the demo comes within seconds; a machine that needs longer than this is not one on which it shows anything. */
 const FACT_DEADLINE_MS = 60_000;
+/** Before there is a worker nobody answers: asked again until there is. */
+const QUERY_DEADLINE_MS = 1_000;
 const DRAIN_SECONDS = 2;
 
 export async function runScenario(stage: Stage): Promise<void> {
@@ -43,7 +45,7 @@ export async function runScenario(stage: Stage): Promise<void> {
 async function everyoneIsThere({ fleet, client, say, signal }: Stage): Promise<void> {
   await until(async () => (await Promise.all([...fleet.servers.values()].map(({ statsUrl }) => statsOf(statsUrl)))).length, { what: 'the model servers to listen', deadlineMs: FACT_DEADLINE_MS, signal });
   await until(async () => {
-    const { members } = await client.workflow.getHandle(fleetWorkflowId(FLEET)).query<FleetState>('status');
+    const { members } = await client.withDeadline(Date.now() + QUERY_DEADLINE_MS, () => client.workflow.getHandle(fleetWorkflowId(FLEET)).query<FleetState>('status'));
     return SERVERS.every((name) => members[name] !== undefined) ? members : undefined;
   }, { what: `the agents of ${SERVERS.join(', ')} to announce themselves`, deadlineMs: FACT_DEADLINE_MS, signal });
   say(`fleet ${FLEET}: ${SERVERS.map((name) => `${name} (model server ${fleet.servers.get(name)?.address})`).join(', ')}`);

@@ -7,7 +7,7 @@ import type { ManifestFile } from '../../domain/source';
 import type { Proof } from '../../domain/view';
 import { ServingClient } from '../../serving/client';
 import type { LoggedRequest } from '../../testing/s3/request-log';
-import type { AbortFacts } from './facts';
+import type { AbortFacts, RolloutEnd } from './facts';
 import { FLEET, SERVERS, type DemoServer } from './fleet-of-processes';
 import { statusOf, whileFollowing } from './follow';
 import { signaledAtMs } from './histories';
@@ -33,7 +33,7 @@ export async function abortStaleLoad(stage: Stage, models: DemoModels, load: Loa
   await whileFollowing({ client, workflowId: id, version: v3.version }, load, () => updateOnceStuck(stage, models, id));
 }
 
-async function updateOnceStuck(stage: Stage, models: DemoModels, id: string): Promise<void> {
+async function updateOnceStuck(stage: Stage, models: DemoModels, id: string): Promise<RolloutEnd> {
   const { fleet, client, rollouts, say, facts } = stage;
   const watched = await everyAgentIsStuck(stage, models);
   say(`   All ${watched.length} agents hold a connection to the stale endpoint and an open file with ${STALL_AFTER_BYTES} bytes in it, and no more will come.`);
@@ -41,10 +41,12 @@ async function updateOnceStuck(stage: Stage, models: DemoModels, id: string): Pr
   watch.start();
   try {
     const commandAtMs = await rollouts.update(id, { source: { endpoint: fleet.goodEndpoint } });
-    facts.v3 = await rollouts.result(id);
+    const end = await rollouts.result(id);
+    facts.v3 = end;
     const found = await lookBack(stage, models, id, watched);
     facts.abort = { commandAtMs, signaledAtMs: await signaledAtMs(client, id, 'update'), outside: await watch.stop(), ...found };
     tell(stage, facts.abort);
+    return end;
   } finally {
     await watch.stop();
     for (const { serving } of watched) serving.close();
@@ -76,11 +78,11 @@ function watchedBy({ name, agentPid, address, statsUrl }: DemoServer, partial: s
 }
 
 /** What both endpoints, the disks and the agents say when all is over. */
-async function lookBack({ fleet, client }: Stage, { v3 }: DemoModels, id: string, watched: readonly Watched[]): Promise<Pick<AbortFacts, 'stale' | 'good' | 'agents' | 'rightContent' | 'leftovers'>> {
+async function lookBack({ fleet, client, signal }: Stage, { v3 }: DemoModels, id: string, watched: readonly Watched[]): Promise<Pick<AbortFacts, 'stale' | 'good' | 'agents' | 'rightContent' | 'leftovers'>> {
   const ofLoad = (lines: readonly LoggedRequest[]): readonly LoggedRequest[] => lines.filter(({ operation, key }) => (operation === 'GetObject' || operation === 'ListObjectsV2') && key.startsWith(prefixOf(v3.version)));
   const [stale, good] = [ofLoad(await logOf(fleet.staleEndpoint)), ofLoad(await logOf(fleet.goodEndpoint))];
   const bodies = good.filter(({ operation }) => operation === 'GetObject');
-  const { servers } = await statusOf(client, id);
+  const { servers } = await until(() => statusOf(client, id), { what: 'the status of a closed rollout', deadlineMs: FACT_DEADLINE_MS, signal });
   const wanted = contentOf(v3);
   return {
     stale: {
