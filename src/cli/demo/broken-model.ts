@@ -15,7 +15,7 @@ export async function brokenModel(stage: Stage, { brokenV4, v3 }: DemoModels, lo
   const before = await listsOf(stage);
   const id = await rollouts.start({ fleet: FLEET, model: brokenV4, endpoint: fleet.goodEndpoint, strategy: { maxUnavailable: 1 }, reason: 'a broken export' });
   const end = await rollouts.result(id);
-  say(`   exit code ${end.exitCode}: ${end.failureType ?? 'no failure'}: ${end.verdict?.message ?? ''}`);
+  say(`   exit code ${end.exitCode}: ${end.verdict?.message ?? end.failureType ?? 'no failure'}`);
   const answered = new Map(SERVERS.map((name) => [name, load.answered(name, v3.version)]));
   const since = (name: ServerName): number => load.answered(name, v3.version) - (answered.get(name) ?? 0);
   await until(() => (SERVERS.every((name) => since(name) >= MIN_ANSWERS) ? true : undefined), { what: 'right answers of version 3 after the broken one', deadlineMs: 5_000, signal }).catch(() => undefined);
