@@ -9,7 +9,7 @@ import { RpcFailure } from '../serving/rpc';
 import { nowMs } from './clock';
 import { afterDoubt, isSameIncarnation } from './doubt';
 import type { Edit, Journal } from './journal';
-import type { ModelEntry } from './journal-format';
+import { accepted, difference, listEntry, listFields, withUnsure } from './list-entry';
 import type { Live } from './live';
 import type { Observer } from './observe';
 import { Slots } from './slots';
@@ -213,27 +213,4 @@ export class ModelList {
   #unreachable(error: RpcFailure): SegueError {
     return fail('ServerUnreachable', `${this.server}: the model server at ${this.client.address} did not answer: ${error.message}`, { server: this.server, address: this.client.address, found: error.code }, error);
   }
-}
-
-function listEntry(model: ModelName, entry: ModelEntry): Parameters<typeof composeList>[0][number] {
-  return { model, registered: entry.registered, aspired: entry.aspired, labels: entry.labels };
-}
-
-/** The fields that only a change of the list writes, in its turn: as they were before it. */
-function listFields(entry: ModelEntry, before: ModelEntry): ModelEntry {
-  return { ...entry, aspired: before.aspired, unsure: before.unsure, labels: before.labels, candidate: before.candidate, leaving: before.leaving };
-}
-
-/** What the list before named and the next one does not stays unsure until the server took the next one. */
-function withUnsure(next: ModelEntry, before: ModelEntry): ModelEntry {
-  return { ...next, unsure: [...new Set([...next.unsure, ...before.aspired])].filter((version) => !next.aspired.includes(version)) };
-}
-
-function accepted(candidate: ModelEntry['candidate'], listed: readonly Version[]): ModelEntry['candidate'] {
-  return candidate !== undefined && listed.includes(candidate.version) ? { ...candidate, accepted: true } : candidate;
-}
-
-/** Versions in `a` that are not in `b`. */
-function difference(a: ReadonlyMap<ModelName, readonly Version[]>, b: ReadonlyMap<ModelName, readonly Version[]>): readonly (readonly [ModelName, Version])[] {
-  return [...a].flatMap(([model, versions]) => versions.filter((version) => b.get(model)?.includes(version) !== true).map((version) => [model, version] as const));
 }
