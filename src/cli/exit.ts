@@ -1,6 +1,6 @@
 // What the process ends with, so that CI can tell the ends of a rollout apart without reading a word.
 
-/** 2 and 8 are kept for plan and verification. */
+/** 2 is kept for plan. */
 export const EXIT = {
   /** The version is served, or the verb was done. */
   ok: 0,
@@ -13,6 +13,8 @@ export const EXIT = {
   /** What was waited for was not over at the time-out. */
   stillRunning: 6,
   noTemporal: 7,
+  /** Something was looked at and is not as it must be. */
+  verification: 8,
 } as const;
 
 /** Ends the command with this code after saying why on stderr. Not a bug: a verb that knows how it ends. */

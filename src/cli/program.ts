@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import { agentCommand } from './agent';
 import { demoCommand } from './demo/demo';
 import { devCommand } from './dev';
+import { doctorCommand } from './doctor/doctor';
 import { rolloutAbortCommand } from './rollout/abort';
 import { rolloutStartCommand } from './rollout/start';
 import { rolloutStatusCommand } from './rollout/status';
@@ -22,7 +23,8 @@ const EXIT_CODES = `
 Exit codes:
   0 served, or done    1 usage               3 rejected, or failed before anything changed
   4 aborted, superseded or cancelled         5 rolled back
-  6 still running at the time-out            7 no Temporal`;
+  6 still running at the time-out            7 no Temporal
+  8 doctor found problems`;
 
 /** Without a verb's surroundings only its shape is of use: names, options, help. */
 export function program(verb: Verb = NOWHERE): Command {
@@ -35,6 +37,8 @@ export function program(verb: Verb = NOWHERE): Command {
   for (const command of [upCommand(verb), workerCommand(verb), agentCommand(verb)]) segue.addCommand(command);
   segue.commandsGroup('Rollouts:');
   segue.addCommand(rolloutCommand(verb));
+  segue.commandsGroup('When something does not move:');
+  segue.addCommand(doctorCommand(verb));
   segue.commandsGroup('On one machine, to try it:');
   for (const command of [demoCommand(verb), devCommand(verb), simulateCommand(verb)]) segue.addCommand(command);
   segue.addHelpText('after', `${EXIT_CODES}
