@@ -17,6 +17,7 @@ import { startAgentWorker } from '../../src/worker/agent-worker';
 import { startControlWorker } from '../../src/worker/control-worker';
 import { startDevServer, type DevServer } from '../../src/worker/dev-server';
 import { connectTemporal, type TemporalConnections } from '../../src/worker/native-connection';
+import { installRuntime } from '../../src/worker/process-log';
 import type { Running } from '../../src/worker/running';
 import { freePorts } from '../../src/worker/free-port';
 import { temporalCli, workflowBundle } from '../setup/shared';
@@ -44,6 +45,7 @@ export class World {
 
   /** One dev server and control worker for a test file; each test takes a fleet of its own with `inFleet`. */
   static async start(): Promise<World> {
+    installRuntime({ format: 'text', level: 'ERROR' });
     const dev = await startDevServer({ cli: temporalCli(), headless: true });
     const temporal = await connectTemporal(dev.target);
     const control = await startControlWorker({ temporal, workflowBundle: workflowBundle() });
@@ -71,7 +73,7 @@ export class World {
   }
 
   startAgent(server: string, root: string, port: number, allowEndpoints: readonly string[] = []): Promise<Running> {
-    return startAgentWorker({ fleet: this.fleet as never, server: server as never, root, serving: `127.0.0.1:${port}`, allowEndpoints, report: () => undefined, connect: () => connectTemporal(this.dev.target) });
+    return startAgentWorker({ fleet: this.fleet as never, server: server as never, root, serving: `127.0.0.1:${port}`, allowEndpoints, report: () => undefined, connect: () => Promise.resolve(this.temporal) });
   }
 
   server(name: string): Server {

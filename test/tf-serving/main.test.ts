@@ -28,7 +28,7 @@ interface Run {
 
 /** The simulator as its own process. */
 function simulate(...flags: string[]): Run {
-  const child = spawn(process.execPath, [join(__dirname, 'simulate-child.cjs'), ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, ['-r', join(__dirname, '../../tools/ts.cjs'), join(__dirname, 'simulate-child.ts'), ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
   const lines: string[] = [];
   const waiting = new Set<() => void>();
