@@ -15,8 +15,10 @@ import { beginAttempt } from './begin-step';
 import { BootFile } from './boot';
 import { nowMs } from './clock';
 import { downloadVersion, refuseForeignEndpoint } from './download-step';
+import { startDiagnosisLoop, type DiagnosisLoop } from './diagnosis-loop';
 import { drainVersion } from './drain-step';
 import { Fence, type Caller } from './fence';
+import { DEFAULT_HELD_DRAIN, type HeldDrainPolicy, type RestartServer } from './held-drain';
 import { Journal } from './journal';
 import type { Live } from './live';
 import { lockStore, type StoreLock } from './lock';
@@ -26,6 +28,7 @@ import { Observer } from './observe';
 import type { Log, Parts } from './parts';
 import { proofOfOvertaken, readProof } from './proof';
 import { reloadConfig } from './reload-step';
+import { ServerFlagsReader } from './server-flags';
 import { Slots } from './slots';
 import { stageVersion } from './stage-step';
 import { tidyPartial } from './tidy';
@@ -47,6 +50,10 @@ export interface AgentOptions {
   readonly credentialsDir?: string;
   /** The server's --file_system_poll_wait_seconds. */
   readonly pollSeconds?: number;
+  /** What to do when requests in flight do not let a version go; an alert after 30 s unless given. */
+  readonly heldDrain?: HeldDrainPolicy;
+  /** Starts the model server again; only where somebody supervises it. */
+  readonly restartServer?: RestartServer;
   readonly log?: Log;
 }
 
@@ -88,15 +95,16 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
     fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
     fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
     allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, log: options.log ?? (() => undefined),
+    serverFlags: new ServerFlagsReader(options.serving), diagnoses: { current: [] }, heldDrain: options.heldDrain ?? DEFAULT_HELD_DRAIN, restartServer: options.restartServer,
   };
   // Nothing runs yet: whatever no model owns was left by a process that died.
   for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model);
-  return new Agent(parts, startWatcher(parts, pollSeconds * 1000), lock);
+  return new Agent(parts, startWatcher(parts, pollSeconds * 1000), startDiagnosisLoop(parts, pollSeconds * 1000), lock);
 }
 
 /** The host's activities. Each is idempotent, killable and fenced, and returns the fresh view. */
 export class Agent {
-  constructor(private readonly parts: Parts, private readonly watcher: Watcher, private readonly lock: StoreLock) {}
+  constructor(private readonly parts: Parts, private readonly watcher: Watcher, private readonly diagnosis: DiagnosisLoop, private readonly lock: StoreLock) {}
 
   /** Changes when the model server restarts. */
   get incarnation(): string {
@@ -166,7 +174,7 @@ export class Agent {
   /** Stops every effect, then lets go of the root. The model server goes on serving. */
   async close(): Promise<void> {
     await this.parts.fence.stopAll(fail('StoreBusy', `the agent of ${this.parts.server} is stopping`));
-    await this.watcher.stop();
+    await Promise.all([this.watcher.stop(), this.diagnosis.stop()]);
     this.parts.client.close();
     await this.lock.release();
   }

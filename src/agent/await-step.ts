@@ -4,6 +4,7 @@ import { fail, type SegueError } from '../domain/failures';
 import type { AwaitInput, Probed } from '../domain/host';
 import { compareVersions, type Digest, type ModelName, type Version } from '../domain/names';
 import { nowMs } from './clock';
+import { diagnosisText } from './diagnosis-text';
 import type { ModelEntry } from './journal-format';
 import { pause, withDeadline, type Live } from './live';
 import { LOOK_EVERY_MS, lookAt } from './look';
@@ -73,5 +74,5 @@ function loadFailed(parts: Parts, { attempt: { model }, version }: AwaitInput, f
 
 function late(parts: Parts, { attempt: { model }, version, loadDeadlineSeconds }: AwaitInput): SegueError {
   const found = parts.list.doubt ?? parts.observer.state(model, version, nowMs()) ?? 'no state yet';
-  return fail('ProgressDeadlineExceeded', `load ${model}/${version} on ${parts.server}: want AVAILABLE and probed within ${loadDeadlineSeconds} s, found ${found}`, { version, want: 'AVAILABLE', found, seconds: loadDeadlineSeconds });
+  return fail('ProgressDeadlineExceeded', `load ${model}/${version} on ${parts.server}: want AVAILABLE and probed within ${loadDeadlineSeconds} s, found ${found}${diagnosisText(parts)}`, { version, want: 'AVAILABLE', found, seconds: loadDeadlineSeconds });
 }

@@ -6,6 +6,7 @@ import type { Live } from './live';
 import { lookUntilCertain } from './look';
 import type { Parts } from './parts';
 import { prune } from './prune';
+import { refuseUnmanageable } from './server-flags';
 import { withdrawCandidate } from './withdraw';
 import { tidyPartial } from './tidy';
 
@@ -13,6 +14,7 @@ import { tidyPartial } from './tidy';
 export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
   const { model, token } = attempt;
   await lookUntilCertain(parts, model, live.signal);
+  await refuseUnmanageable(parts);
   await parts.list.refuseForeign(model);
   const { candidate } = parts.journal.entry(model);
   if (candidate !== undefined && compareTokens(candidate.token, token) < 0) {

@@ -5,6 +5,7 @@ import type { ModelName, Version } from '../domain/names';
 import type { ServableState } from '../domain/view';
 import { RpcFailure } from '../serving/rpc';
 import { nowMs } from './clock';
+import { diagnosisText } from './diagnosis-text';
 import { pause, whileLive, type Live } from './live';
 import type { Parts } from './parts';
 
@@ -56,7 +57,7 @@ export function wedged(parts: Parts): SegueError {
   const { unansweredMs } = parts.list;
   if (unansweredMs === undefined) return fail('ServerWedged', `${parts.server}: the list could not be changed in time, because a drain has not ended or the model server does not answer (${parts.list.doubt ?? 'it does'})`, { server: parts.server });
   const seconds = Math.round(unansweredMs / 1000);
-  return fail('ServerWedged', `${parts.server}: a reload sent ${seconds} s ago has no answer, and no other may be sent before it has one; the server holds its config lock while a new name loads, or during a drain`, { server: parts.server, seconds });
+  return fail('ServerWedged', `${parts.server}: a reload sent ${seconds} s ago has no answer, and no other may be sent before it has one; the server holds its config lock while a new name loads, or during a drain${diagnosisText(parts)}`, { server: parts.server, seconds });
 }
 
 function notHeard(parts: Parts, error: RpcFailure): SegueError {

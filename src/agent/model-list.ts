@@ -27,6 +27,7 @@ export class ModelList {
   #doubt: string | undefined = 'this agent has just started';
   #doubts = 0;
   #maybeRestarted = true;
+  #refusal: string | undefined;
   #sentSinceMs: number | undefined;
   #sent: ReadonlyMap<ModelName, readonly Version[]> = new Map();
   readonly #onDoubt = new Set<() => void>();
@@ -42,6 +43,11 @@ export class ModelList {
   /** Milliseconds for which a reload has been waiting for its answer. */
   get unansweredMs(): number | undefined {
     return this.#sentSinceMs === undefined ? undefined : nowMs() - this.#sentSinceMs;
+  }
+
+  /** The server's own text where it refused the last list. */
+  get refusal(): string | undefined {
+    return this.#refusal;
   }
 
   onDoubt(listener: () => void): void {
@@ -166,6 +172,7 @@ export class ModelList {
     const wanted = new Map(entries.map((entry) => [entry.model, entry.registered === 'yes' ? entry.aspired : []]));
     for (const [model, version] of difference(wanted, this.#sent)) this.observer.listed(model, version, nowMs());
     const answer = await this.#send(composeList(entries, this.root));
+    this.#refusal = answer === 'OK' || answer.unanswered || answer.code === 'UNKNOWN' ? undefined : answer.details;
     const registering = entries.some((entry) => entry.registered === 'asked');
     if (answer !== 'OK' && !(registering && answer.code === 'UNKNOWN')) {
       this.doubtful(`a reload ended as ${answer.code}: ${answer.details}`, answer.unanswered);

@@ -1,15 +1,18 @@
 // What the steps of one agent share. Made once, in agent.ts.
 
 import type { FleetName, ModelName, ServerName, Token } from '../domain/names';
+import type { Diagnosis } from '../domain/diagnosis';
 import type { ServingClient } from '../serving/client';
 import type { Proof } from '../domain/view';
 import type { SocketLedger } from '../source/sockets';
 import type { BootFile } from './boot';
 import type { Fence } from './fence';
+import type { HeldDrainPolicy, RestartServer } from './held-drain';
 import type { Journal } from './journal';
 import type { ModelList } from './model-list';
 import type { ModelStore } from './model-store';
 import type { Observer } from './observe';
+import type { ServerFlagsReader } from './server-flags';
 import type { Slots } from './slots';
 
 /** A line for the process's log. */
@@ -38,5 +41,11 @@ export interface Parts {
   /** Empty: any. */
   readonly allowEndpoints: readonly string[];
   readonly credentialsDir: string | undefined;
+  readonly serverFlags: ServerFlagsReader;
+  /** Why nothing moves, as last seen; empty while everything does. */
+  readonly diagnoses: { current: readonly Diagnosis[] };
+  readonly heldDrain: HeldDrainPolicy;
+  /** Absent: nobody here can start the model server. */
+  readonly restartServer: RestartServer | undefined;
   readonly log: Log;
 }

@@ -5,6 +5,8 @@ import type { UnloadInput } from '../domain/host';
 import type { Version } from '../domain/names';
 import type { ServableState } from '../domain/view';
 import { nowMs } from './clock';
+import { diagnosisText } from './diagnosis-text';
+import { heldDrain } from './held-drain';
 import type { ModelEntry } from './journal-format';
 import { pause, withDeadline, type Live } from './live';
 import { LOOK_EVERY_MS, lookAt, wedged } from './look';
@@ -35,6 +37,7 @@ async function forgetPromoted(parts: Parts, { attempt: { model }, version }: Unl
 }
 
 async function untilEnded(parts: Parts, { attempt: { model }, version }: UnloadInput, live: Live): Promise<void> {
+  const held = heldDrain(parts, `unload ${model}/${version}`, version);
   for (;;) {
     const state = await lookAt(parts, model, version, live);
     if (state !== 'no answer') {
@@ -42,7 +45,8 @@ async function untilEnded(parts: Parts, { attempt: { model }, version }: UnloadI
       if (listedOf(parts.journal.entry(model)).includes(version)) return;
       if (state === undefined || state === 'END') return;
     }
-    live.report({ step: 'unloadVersion', waiting: state === 'UNLOADING' ? 'handles' : state === 'no answer' ? 'the model server to answer' : `END, found ${state}` });
+    if (state === 'UNLOADING') await held.look(nowMs() - (parts.observer.entry(model, version)?.sinceMs ?? nowMs()), live);
+    else live.report({ step: 'unloadVersion', waiting: state === 'no answer' ? 'the model server to answer' : `END, found ${state}` });
     await pause(LOOK_EVERY_MS, live.signal);
   }
 }
@@ -63,6 +67,6 @@ function late(parts: Parts, { attempt: { model }, version, unloadDeadlineSeconds
   if (parts.list.doubt !== undefined) return fail('ServerUnreachable', `${what}: ${parts.list.doubt}`, { version });
   const found: ServableState | undefined = parts.observer.state(model, version, nowMs());
   const detail = { version, want: 'END', found, seconds: unloadDeadlineSeconds };
-  if (found === 'START' || found === 'LOADING') return fail('ServerWedged', `${what}: want END within ${unloadDeadlineSeconds} s, found ${found}: its load cannot be interrupted and does not end`, detail);
+  if (found === 'START' || found === 'LOADING') return fail('ServerWedged', `${what}: want END within ${unloadDeadlineSeconds} s, found ${found}: its load cannot be interrupted and does not end${diagnosisText(parts)}`, detail);
   return fail('DrainTimeout', `${what}: want END within ${unloadDeadlineSeconds} s, found ${found ?? 'no state'}: waiting on handles, which requests in flight hold, of any model`, { ...detail, on: 'handles' });
 }
