@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import { parseJournal } from '../../src/agent/journal-format';
 import type { ShownStep } from '../../src/domain/host';
 import { namesInBootText } from '../../src/serving/model-list';
-import { ServingClient } from '../../src/serving/client';
 import { filesBelow } from '../../src/agent/tree';
-import { MODEL, v, World } from './world';
+import { World } from './world';
 
 let world: World;
 afterEach(() => world.stop());
@@ -50,27 +49,6 @@ async function contentOf(dir: string): Promise<Record<string, string>> {
   return Object.fromEntries((await filesBelow(dir)).toSorted().map((path) => [path, createHash('sha256').update(readFileSync(join(dir, path))).digest('hex')]));
 }
 
-/** A client that never retries, until told to stop; gives back how much it asked and what was not as it should be. */
-function keepPredicting(client: ServingClient, def: Parameters<ServingClient['predict']>[2]['def']): () => Promise<{ sent: number; wrong: unknown[] }> {
-  let going = true;
-  let sent = 0;
-  const wrong: unknown[] = [];
-  const running = (async () => {
-    while (going) {
-      sent += 1;
-      const answer = await client.predict(MODEL, undefined, { name: 'serving_default', def }, { x: [2] }, { deadlineMs: 1000 }).catch((error: unknown) => error as { version?: string; outputs?: unknown });
-      if (JSON.stringify(answer.outputs) !== JSON.stringify({ y: [{ 1: 3, 2: 4 }[answer.version ?? '']] })) wrong.push(answer);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  })();
-  return async () => {
-    going = false;
-    await running;
-    client.close();
-    return { sent, wrong };
-  };
-}
-
 /** Each step once, at a moment that is neither its begin nor its end. */
 const DEATHS: readonly { step: ShownStep; afterMs: number }[] = [
   { step: 'beginAttempt', afterMs: 0 }, { step: 'downloadVersion', afterMs: 12 }, { step: 'verifyVersion', afterMs: 2 }, { step: 'stageVersion', afterMs: 1 },
@@ -82,10 +60,7 @@ test('killed in every step', async () => {
   await world.bringUp(await world.attempt('1', [1, 1]));
   await world.the.close();
   world.agent = undefined;
-  const client = new ServingClient(`unix:${world.socket}`);
-  const def = (await client.metadata(MODEL, v('1')))['serving_default'];
-  if (def === undefined) throw new Error('no signature');
-  const stop = keepPredicting(client, def);
+  const stop = await world.keepPredicting('1');
   let deaths = 0;
   try {
     for (const death of DEATHS) {

@@ -3,26 +3,12 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ServingClient } from '../../src/serving/client';
-import type { ModelStatus } from '../../src/serving/client';
-import { call, MODEL, until, v, World } from './world';
+import { call, until, v, World } from './world';
 
 let world: World;
 afterEach(() => world.stop());
 
 const outcome = (work: Promise<unknown>): Promise<unknown> => work.then((value) => value, (error: unknown) => error);
-
-/** What the server says, asked beside the agent. */
-async function status(): Promise<ModelStatus | 'away'> {
-  const client = new ServingClient(`unix:${world.socket}`);
-  try {
-    return await client.status(MODEL, { deadlineMs: 500 });
-  } catch {
-    return 'away';
-  } finally {
-    client.close();
-  }
-}
 
 test('a server that comes back serves what was promoted, and the agent gives it its list again by itself', async () => {
   world = await World.start({ 1: 'two', 2: 'three' });
@@ -31,7 +17,7 @@ test('a server that comes back serves what was promoted, and the agent gives it 
   await world.bringUp(attempt); // Both loaded: the bake.
   const before = world.the.incarnation;
   await world.simulator?.stop();
-  await until(async () => await status() === 'away', 'the server is away');
+  await until(async () => await world.statusOf('1') === 'away', 'the server is away');
   await world.startServer();
   await until(() => world.the.incarnation !== before, 'the agent sees a new incarnation');
   await until(() => JSON.stringify(world.listed()) === '{"half":["2"]}', 'only what was promoted is listed');
@@ -48,7 +34,7 @@ test('a candidate that was loading when the server died is never listed again by
   await world.stage(attempt);
   await world.the.reloadConfig(attempt, call());
   const awaited = outcome(world.the.awaitAvailable({ attempt, version: v('2'), loadDeadlineSeconds: 60 }, call()));
-  await until(async () => { const now = await status(); return now !== 'away' && now !== 'unknown model' && now.get(v('2'))?.state === 'LOADING'; }, 'version 2 is loading');
+  await until(async () => await world.statusOf('2') === 'LOADING', 'version 2 is loading');
   await world.simulator?.stop();
   await world.startServer();
   expect(await awaited).toMatchObject({ code: 'LoadFailed', message: expect.stringContaining('restarted while it was loading version 2') as string });
@@ -81,7 +67,7 @@ test('a server that stays away: a reload says so, and is found applied or not wh
   await world.simulator?.stop();
   const cancel = new AbortController();
   const reload = outcome(world.the.reloadConfig(attempt, call(cancel.signal)));
-  await until(async () => await status() === 'away', 'the server is away');
+  await until(async () => await world.statusOf('1') === 'away', 'the server is away');
   await world.startServer();
   expect(await reload).toMatchObject({ aspired: ['1', '2'] }); // It waited for the server, for less than its deadline.
   expect(await world.the.awaitAvailable({ attempt, version: v('2'), loadDeadlineSeconds: 20 }, call())).toMatchObject({ promoted: '2' });
@@ -108,7 +94,7 @@ test('an agent that comes back while a candidate is loading awaits it as if noth
   const attempt = await world.attempt('2', [2, 1]);
   await world.stage(attempt);
   await world.the.reloadConfig(attempt, call());
-  await until(async () => { const now = await status(); return now !== 'away' && now !== 'unknown model' && now.has(v('2')); }, 'version 2 has a history');
+  await until(async () => ['START', 'LOADING'].includes(await world.statusOf('2')), 'version 2 has a history');
   await world.the.close();
   await world.startAgent();
   expect(await world.the.awaitAvailable({ attempt, version: v('2'), loadDeadlineSeconds: 20 }, call())).toMatchObject({ promoted: '2' });

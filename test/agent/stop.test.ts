@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelName } from '../../src/domain/names';
-import { ServingClient } from '../../src/serving/client';
 import { call, MODEL, until, upload, v, World } from './world';
 
 let world: World;
@@ -156,29 +155,18 @@ test('Temporal\'s own cancellation stops a download within a tenth of a second, 
 test('a candidate that is loading leaves the list cleanly: the version before serves every prediction, the load ends, the next candidate waits for that', async () => {
   world = await World.start({ 1: 'two', 2: 'three' });
   await world.bringUp(await world.attempt('1', [1, 1]));
-  world.simulator?.faults.delay({ what: 'load', model: MODEL, version: 2n, ms: 1500 });
+  world.simulator?.faults.delay({ what: 'load', model: MODEL, version: 2n, ms: 3000 });
   const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
   await world.stage(attempt);
   await world.the.reloadConfig(attempt, call());
   const available = outcome(world.the.awaitAvailable({ attempt, version: v('2'), loadDeadlineSeconds: 20 }, call()));
 
-  const client = new ServingClient(`unix:${world.socket}`);
-  const def = (await client.metadata(MODEL, v('1')))['serving_default'];
-  if (def === undefined) throw new Error('no signature');
-  const answers = new Set<string>();
-  let predicting = true;
-  const predictions = (async () => {
-    while (predicting) {
-      const { version, outputs } = await client.predict(MODEL, undefined, { name: 'serving_default', def }, { x: [2] });
-      answers.add(`${version} ${JSON.stringify(outputs)}`);
-    }
-  })();
-  await until(async () => { const status = await client.status(MODEL); return status !== 'unknown model' && status.get(v('2'))?.state === 'LOADING'; }, 'version 2 is loading');
+  const stop = await world.keepPredicting('1');
+  await until(async () => (await world.statusOf('2')) === 'LOADING', 'version 2 is loading');
 
   const { proof, view } = await world.the.abortAttempt(attempt, call());
   expect(await available).toMatchObject({ code: 'StaleAttempt' });
   expect(proof).toMatchObject({ aspired: false });
-  expect(proof.stoppedMs).toBeLessThan(250);
   expect(world.listed()).toEqual({ half: ['1'] });
   expect(view).toMatchObject({ aspired: ['1'], states: { 2: 'LOADING' }, waits: { 2: { on: 'the load to end' } } });
 
@@ -187,10 +175,9 @@ test('a candidate that is loading leaves the list cleanly: the version before se
   await expect(world.the.reloadConfig(next, call())).rejects.toMatchObject({ code: 'StoreBusy', detail: { found: 'LOADING' } });
   const ended = await world.the.unloadVersion({ attempt: next, version: v('2'), unloadDeadlineSeconds: 10 }, call());
   expect(ended.states).toMatchObject({ 1: 'AVAILABLE', 2: 'END' });
-  predicting = false;
-  await predictions;
-  client.close();
-  expect([...answers]).toEqual(['1 {"y":[3]}']);
+  const { sent, versions, wrong } = await stop();
+  expect({ versions, wrong }).toEqual({ versions: ['1'], wrong: [] });
+  expect(sent).toBeGreaterThan(50);
   world.simulator?.faults.clear();
   await world.the.reloadConfig(next, call());
   expect(await world.the.awaitAvailable({ attempt: next, version: v('2'), loadDeadlineSeconds: 20 }, call())).toMatchObject({ promoted: '2' });

@@ -6,6 +6,7 @@ import { startAgent, type Agent, type AgentOptions } from '../../src/agent/agent
 import type { Attempt, AwaitInput } from '../../src/domain/host';
 import type { FleetName, ModelName, ServerName, Token, Version } from '../../src/domain/names';
 import type { ModelView } from '../../src/domain/view';
+import { ServingClient } from '../../src/serving/client';
 import { startS3, type S3Server } from '../../src/testing/s3/server';
 import { startSimulator, type Simulator, type StartOptions } from '../../src/testing/tf-serving/server';
 import { removeScratch, scratch } from './scratch';
@@ -22,6 +23,7 @@ export class World {
   simulator: Simulator | undefined;
   agent: Agent | undefined;
   readonly #s3: S3Server[] = [];
+  readonly #clients: (() => Promise<unknown>)[] = [];
   private constructor(readonly root: string, readonly socket: string, readonly s3: S3Server) {
     this.#s3.push(s3);
   }
@@ -96,6 +98,19 @@ export class World {
     }));
   }
 
+  /** What the server says of one version, asked beside the agent. */
+  async statusOf(version: string): Promise<string> {
+    const client = new ServingClient(`unix:${this.socket}`);
+    try {
+      const status = await client.status(MODEL, { deadlineMs: 1000 });
+      return status === 'unknown model' ? status : status.get(v(version))?.state ?? 'no entry';
+    } catch {
+      return 'away';
+    } finally {
+      client.close();
+    }
+  }
+
   bootFile(): string {
     return readFileSync(join(this.root, 'boot.config'), 'utf8');
   }
@@ -120,7 +135,36 @@ export class World {
     }).length;
   }
 
+  /** A client that names no version and never retries, until told to stop; gives back how much it asked, who answered, and what was not as it should be. */
+  async keepPredicting(served: string): Promise<() => Promise<{ sent: number; versions: string[]; wrong: unknown[] }>> {
+    const client = new ServingClient(`unix:${this.socket}`);
+    const def = (await client.metadata(MODEL, v(served)))['serving_default'];
+    if (def === undefined) throw new Error('no signature');
+    const versions = new Set<string>();
+    const wrong: unknown[] = [];
+    let sent = 0;
+    let going = true;
+    const running = (async () => {
+      while (going) {
+        sent += 1;
+        const answer = await client.predict(MODEL, undefined, { name: 'serving_default', def }, { x: [2] }, { deadlineMs: 1000 }).catch((error: unknown) => error as { version?: string; outputs?: unknown });
+        versions.add(answer.version ?? 'none');
+        if (JSON.stringify(answer.outputs) !== JSON.stringify({ y: [{ 1: 3, 2: 4 }[answer.version ?? '']] })) wrong.push(answer); // 1 is x/2 + 2, 2 is x/2 + 3.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })();
+    const stop = async (): Promise<{ sent: number; versions: string[]; wrong: unknown[] }> => {
+      going = false;
+      await running;
+      client.close();
+      return { sent, versions: [...versions], wrong };
+    };
+    this.#clients.push(stop);
+    return stop;
+  }
+
   async stop(): Promise<void> {
+    for (const stop of this.#clients) await stop();
     await this.agent?.close();
     await this.simulator?.stop();
     for (const s3 of this.#s3) await s3.stop();
