@@ -236,7 +236,22 @@ function facts(server: ServerState, report: ServerReport): Partial<ServerState> 
   };
 }
 
-function serverOf(state: RolloutState, server: ServerName): ServerState {
+// ---- small questions ----
+
+/** In the order of the waves: by name. */
+export function names(state: RolloutState): readonly ServerName[] {
+  return state.claim?.servers ?? [];
+}
+
+export function namesWhere(state: RolloutState, test: (server: ServerState) => boolean): readonly ServerName[] {
+  return names(state).filter((name) => test(serverOf(state, name)));
+}
+
+export function notSeen(state: RolloutState): readonly ServerName[] {
+  return namesWhere(state, (server) => server.notSeen);
+}
+
+export function serverOf(state: RolloutState, server: ServerName): ServerState {
   const found = state.servers[server];
   if (found === undefined) throw new Error(`no server ${server} in this rollout`);
   return found;

@@ -1,10 +1,10 @@
 // What a rollout does next: which servers begin, which stop, what is waited for, and when it is over. A value in, a value out.
 
-import { dispositionOf, FAILURES, type Failure, type FailureCode } from './failures';
+import { dispositionOf, type Failure, type FailureCode } from './failures';
 import type { ServerName, Version } from './names';
 import type { Wave } from './request';
-import type { RolloutState, ServerState } from './rollout-state';
-import type { Outcome, ServerVerdict, Verdict } from './verdict';
+import { names, namesWhere, notSeen, serverOf, type RolloutState, type ServerState } from './rollout-state';
+import { verdictOf, type Outcome, type Verdict } from './verdict';
 
 export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' | 'holding' | 'rollingBack' | 'done';
 
@@ -185,7 +185,7 @@ function servedOutcome(state: RolloutState): Outcome {
   return worked.length === 0 ? 'alreadyServed' : 'served';
 }
 
-// ---- what counts as a failure, and the verdict ----
+// ---- what counts as a failure, and the end ----
 
 /** The first failure told, or one that follows from what is not seen. */
 function failureOf(state: RolloutState): RolloutState['failure'] {
@@ -211,57 +211,7 @@ function outcomeOfWish(state: RolloutState): Outcome {
   }
 }
 
-export function verdictOf(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Verdict {
-  const servers = Object.fromEntries(names(state).map((name) => [name, serverVerdict(state, serverOf(state, name))])) as Record<ServerName, ServerVerdict>;
-  return { outcome, ...(failure === undefined ? {} : { code: failure.code }), message: message(state, outcome, failure), servers, notSeen: notSeen(state) };
-}
-
-function serverVerdict(state: RolloutState, server: ServerState): ServerVerdict {
-  const end = server.direction === 'back' && server.end?.kind === 'served' ? 'wentBack' : (server.end?.kind ?? (server.notSeen ? 'notSeen' : 'untouched'));
-  return {
-    end,
-    ...(server.serving === undefined ? {} : { version: server.serving }),
-    ...(end === 'served' && server.probed !== undefined ? { probed: server.probed } : {}),
-    ...(server.proof === undefined ? {} : { proof: server.proof }),
-  };
-}
-
-function message(state: RolloutState, outcome: Outcome, failure: Failure | undefined): string {
-  const { model, version } = state.request;
-  const unseen = notSeen(state);
-  const seen = unseen.length === 0 ? '' : `; not seen: ${unseen.join(', ')}`;
-  const why = failure === undefined ? '' : `${failure.code}: ${failure.message}`;
-  const servers = names(state).length - unseen.length;
-  switch (outcome) {
-    case 'served': return `${model}/${version} is served by ${servers} of ${names(state).length} servers${probedText(state)}${seen}`;
-    case 'alreadyServed': return `${model}/${version} was served already by ${servers} of ${names(state).length} servers; nothing was changed${state.digest === undefined ? ' (the source has no manifest.json, so its content was not compared)' : ''}${seen}`;
-    case 'aborted': return `aborted${state.wish.kind === 'abort' ? `${state.wish.by === undefined ? '' : ` by ${state.wish.by}`}${state.wish.reason === undefined ? '' : `: ${state.wish.reason}`}` : ''}${seen}`;
-    case 'superseded': return `superseded${state.wish.kind === 'supersede' ? ` by ${state.wish.by}` : ''}${why === '' ? '' : ` (${why})`}${seen}`;
-    case 'cancelled': return `cancelled${seen}`;
-    case 'rolledBack': return `${why}; rolled back${seen}`;
-    case 'failed': return `${why}${seen}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
-    case 'rejected': return `${why}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
-  }
-}
-
-function probedText(state: RolloutState): string {
-  const asked = namesWhere(state, (server) => server.probed === 'predict').length;
-  return asked > 0 ? ', proven by Predict' : ', proven by GetModelMetadata only (the request brought no probe)';
-}
-
 // ---- small questions ----
-
-function names(state: RolloutState): readonly ServerName[] {
-  return state.claim?.servers ?? [];
-}
-
-function namesWhere(state: RolloutState, test: (server: ServerState) => boolean): readonly ServerName[] {
-  return names(state).filter((name) => test(serverOf(state, name)));
-}
-
-function notSeen(state: RolloutState): readonly ServerName[] {
-  return namesWhere(state, (server) => server.notSeen);
-}
 
 function stops(state: RolloutState, servers: readonly ServerName[]): readonly Action[] {
   return servers.filter((name) => serverOf(state, name).activity === 'transition').map((server): Action => ({ do: 'stop', server }));
@@ -273,10 +223,4 @@ function stopResolve(state: RolloutState): readonly Action[] {
 
 function waitAll(servers: readonly ServerName[], waiting: Waiting): Record<ServerName, Waiting> {
   return Object.fromEntries(servers.map((name) => [name, waiting])) as Record<ServerName, Waiting>;
-}
-
-function serverOf(state: RolloutState, name: ServerName): ServerState {
-  const found = state.servers[name];
-  if (found === undefined) throw new Error(`no server ${name} in this rollout`);
-  return found;
 }

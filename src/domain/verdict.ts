@@ -1,8 +1,9 @@
 // How a rollout ended: what CI reads, and what the fleet remembers.
 
-import type { FailureCode } from './failures';
+import { FAILURES, type Failure, type FailureCode } from './failures';
 import type { Probed } from './host';
 import type { ServerName, Version } from './names';
+import { names, namesWhere, notSeen, serverOf, type RolloutState, type ServerState } from './rollout-state';
 import type { Proof } from './view';
 
 /** Only served and alreadyServed complete the workflow; every other outcome fails it with the verdict as details. */
@@ -34,4 +35,42 @@ export function failureType(verdict: Verdict): string {
     case 'rolledBack': return 'RolledBack';
     default: return verdict.code ?? 'Bug';
   }
+}
+
+export function verdictOf(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Verdict {
+  const servers = Object.fromEntries(names(state).map((name) => [name, serverVerdict(state, serverOf(state, name))])) as Record<ServerName, ServerVerdict>;
+  return { outcome, ...(failure === undefined ? {} : { code: failure.code }), message: message(state, outcome, failure), servers, notSeen: notSeen(state) };
+}
+
+function serverVerdict(state: RolloutState, server: ServerState): ServerVerdict {
+  const end = server.direction === 'back' && server.end?.kind === 'served' ? 'wentBack' : (server.end?.kind ?? (server.notSeen ? 'notSeen' : 'untouched'));
+  return {
+    end,
+    ...(server.serving === undefined ? {} : { version: server.serving }),
+    ...(end === 'served' && server.probed !== undefined ? { probed: server.probed } : {}),
+    ...(server.proof === undefined ? {} : { proof: server.proof }),
+  };
+}
+
+function message(state: RolloutState, outcome: Outcome, failure: Failure | undefined): string {
+  const { model, version } = state.request;
+  const unseen = notSeen(state);
+  const seen = unseen.length === 0 ? '' : `; not seen: ${unseen.join(', ')}`;
+  const why = failure === undefined ? '' : `${failure.code}: ${failure.message}`;
+  const servers = names(state).length - unseen.length;
+  switch (outcome) {
+    case 'served': return `${model}/${version} is served by ${servers} of ${names(state).length} servers${probedText(state)}${seen}`;
+    case 'alreadyServed': return `${model}/${version} was served already by ${servers} of ${names(state).length} servers; nothing was changed${state.digest === undefined ? ' (the source has no manifest.json, so its content was not compared)' : ''}${seen}`;
+    case 'aborted': return `aborted${state.wish.kind === 'abort' ? `${state.wish.by === undefined ? '' : ` by ${state.wish.by}`}${state.wish.reason === undefined ? '' : `: ${state.wish.reason}`}` : ''}${seen}`;
+    case 'superseded': return `superseded${state.wish.kind === 'supersede' ? ` by ${state.wish.by}` : ''}${why === '' ? '' : ` (${why})`}${seen}`;
+    case 'cancelled': return `cancelled${seen}`;
+    case 'rolledBack': return `${why}; rolled back${seen}`;
+    case 'failed': return `${why}${seen}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
+    case 'rejected': return `${why}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
+  }
+}
+
+function probedText(state: RolloutState): string {
+  const asked = namesWhere(state, (server) => server.probed === 'predict').length;
+  return asked > 0 ? ', proven by Predict' : ', proven by GetModelMetadata only (the request brought no probe)';
 }

@@ -7,12 +7,12 @@ import {
 import { ABORT_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS } from '../domain/bounds';
 import { isFailureCode, unreachable, type Failure } from '../domain/failures';
 import { formatToken, type ServerName } from '../domain/names';
-import { planRollout, verdictOf, type Action, type Plan, type StartGoal } from '../domain/rollout';
+import { planRollout, type Action, type Plan, type StartGoal } from '../domain/rollout';
 import * as happened from '../domain/rollout-state';
 import type { RolloutState, TransitionEnd } from '../domain/rollout-state';
 import { detailsOf, statusOf, type Status } from '../domain/status';
 import { transitionInput } from '../domain/transition-io';
-import { failureType, type Verdict } from '../domain/verdict';
+import { failureType, verdictOf, type Verdict } from '../domain/verdict';
 import { attributes } from './attributes';
 import { claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
 import { failureFrom, hostCalls } from './host-calls';
