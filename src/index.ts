@@ -2,6 +2,7 @@
 
 export { FAILURES, SegueError, type Disposition, type Failure, type FailureCode, type FailureRow } from './domain/failures';
 export type { HostActivities, Step } from './domain/host';
+export { violationOf, type Violation } from './domain/invariants';
 export { agentQueue, CONTROL_QUEUE, fleetWorkflowId, parseVersion, type Digest, type FleetName, type ModelName, type Pin, type ServerName, type Token, type Version } from './domain/names';
 export type { Probe, RolloutRequest, Strategy } from './domain/request';
 export type { Phase, Waiting } from './domain/rollout';

@@ -9,6 +9,8 @@ export const SCHEDULE_TO_START_SECONDS = 15;
 export const HEARTBEAT_TIMEOUT_SECONDS = 10;
 /** What may pass by itself (a bucket or server that does not answer, an agent that restarts) gets about half a minute of tries; then a person or the policy decides. */
 export const HOST_MAX_ATTEMPTS = 6;
+/** Going back is tried again where a restart or a lost answer came between; what fails three times needs a person, and the verdict says so. */
+export const MAX_BACK_ATTEMPTS = 3;
 /** Listing 10,000 objects takes seconds; a bucket that needs longer than this is not reachable in any useful sense. */
 export const RESOLVE_SECONDS = 60;
 /** Stopping takes milliseconds; the rest is for a reload queued behind a blocked one, and for an agent that is just restarting. */

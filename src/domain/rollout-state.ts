@@ -39,8 +39,8 @@ export type TransitionEnd =
 export interface ServerReport {
   readonly server: ServerName;
   readonly token: Token;
-  /** The version promoted before this rollout's first attempt on this server. */
-  readonly before?: Version;
+  /** What was promoted before this rollout's first attempt on this server; absent where nobody saw it, which is not the same as nothing. */
+  readonly before?: { readonly version?: Version };
   readonly serving?: Version;
   readonly aspired: readonly Version[];
   /** Not in the list any more, yet not at END: still loading, still held, or still answering until the server's next poll. */
@@ -229,7 +229,7 @@ function facts(server: ServerState, report: ServerReport): Partial<ServerState> 
     listed: server.listed || report.listed,
     aspired: report.aspired,
     lingering: report.lingering,
-    before: server.before ?? (report.before === undefined ? {} : { version: report.before }),
+    ...(server.before === undefined && report.before !== undefined ? { before: report.before } : {}),
     ...(report.serving === undefined ? {} : { serving: report.serving }),
     ...(report.probed === undefined ? {} : { probed: report.probed }),
     ...(report.proof === undefined ? {} : { proof: report.proof }),

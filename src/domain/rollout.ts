@@ -1,5 +1,6 @@
 // What a rollout does next: which servers begin, which stop, what is waited for, and when it is over. A value in, a value out.
 
+import { MAX_BACK_ATTEMPTS } from './bounds';
 import { dispositionOf, type Failure, type FailureCode } from './failures';
 import type { ServerName, Version } from './names';
 import type { Wave } from './request';
@@ -82,23 +83,28 @@ function planHold(state: RolloutState, failure: Failure & { readonly atMs: numbe
 /** Servers that hold the candidate go back to what they served before, all at once where that costs no availability. */
 function planBack(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Plan {
   const candidate = state.request.version;
-  const holding = namesWhere(state, (server) => mustGoBack(server, candidate));
+  const holding = namesWhere(state, (server) => mustGoBack(server, candidate, state.attempt));
   const inFlight = holding.filter((name) => serverOf(state, name).activity !== 'none');
   const atOnce = state.request.strategy.mode === 'resource' ? state.request.strategy.maxUnavailable : holding.length;
   const next = holding.filter((name) => serverOf(state, name).activity === 'none').slice(0, Math.max(0, atOnce - inFlight.length));
   if (holding.length === 0) return finish(state, outcome, failure);
-  const actions = next.map((server): Action => ({ do: 'start', server, attempt: state.attempt + 1, goal: backGoal(serverOf(state, server)) }));
+  const actions = next.map((server): Action => ({ do: 'start', server, attempt: backAttempt(state, serverOf(state, server)), goal: backGoal(serverOf(state, server)) }));
   const later = holding.filter((name) => !next.includes(name) && !inFlight.includes(name));
   return { phase: 'rollingBack', actions, waits: waitAll(later, { on: 'turn', behind: [...inFlight, ...next] }) };
 }
 
 /** A server that never told what it served before is left as it is: an unknown state never leads to a removal. */
-function mustGoBack(server: ServerState, candidate: Version): boolean {
+function mustGoBack(server: ServerState, candidate: Version, attempt: number): boolean {
   if (server.activity !== 'none') return true;
   if (server.before === undefined || server.before.version === candidate) return false;
-  if (server.direction === 'back' && server.end !== undefined) return false;
+  if (server.direction === 'back' && (server.end?.kind === 'served' || server.notSeen || server.attempt - attempt >= MAX_BACK_ATTEMPTS)) return false;
   // Until its END it may still answer somebody: a rollout that went back ends only after that.
   return server.aspired.includes(candidate) || server.serving === candidate || server.lingering.includes(candidate);
+}
+
+/** Greater than every attempt forward, and than the tries to go back before it. */
+function backAttempt(state: RolloutState, server: ServerState): number {
+  return (server.direction === 'back' ? server.attempt : state.attempt) + 1;
 }
 
 function backGoal(server: ServerState): StartGoal {
@@ -181,7 +187,7 @@ function isPending(server: ServerState): boolean {
 }
 
 function servedOutcome(state: RolloutState): Outcome {
-  const worked = namesWhere(state, (server) => server.end?.kind === 'served' && server.end.steps.length > 0);
+  const worked = namesWhere(state, (server) => server.listed || (server.end?.kind === 'served' && server.end.steps.length > 0));
   return worked.length === 0 ? 'alreadyServed' : 'served';
 }
 

@@ -9,7 +9,7 @@ import type { Proof } from './view';
 
 export interface ServerStatus {
   /** A step by its activity's name while it runs; otherwise where the server stands. */
-  readonly step: ShownStep | 'pending' | 'bake' | 'served' | 'wentBack' | 'stopped' | 'failed' | 'notSeen';
+  readonly step: ShownStep | 'pending' | 'bake' | 'served' | 'wentBack' | 'notBack' | 'stopped' | 'failed' | 'notSeen';
   /** Epoch milliseconds. */
   readonly since: number;
   /** What clients of this server get, where we know. */
@@ -54,7 +54,7 @@ function serverStatus(server: ServerState | undefined, waiting: Waiting | undefi
 function shownStep(server: ServerState): ServerStatus['step'] {
   if (server.activity === 'none') {
     if (server.end === undefined) return server.notSeen ? 'notSeen' : 'pending';
-    return server.end.kind === 'served' && server.direction === 'back' ? 'wentBack' : server.end.kind;
+    return server.direction === 'back' ? (server.end.kind === 'served' ? 'wentBack' : 'notBack') : server.end.kind;
   }
   if (server.activity === 'transition' && server.gateSinceMs !== undefined && !server.released) return 'bake';
   return server.step ?? 'beginAttempt';

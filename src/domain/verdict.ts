@@ -12,7 +12,7 @@ export type Outcome = 'served' | 'alreadyServed' | 'rejected' | 'failed' | 'abor
 export interface ServerVerdict {
   /** What clients of that server get, where we know. */
   readonly version?: Version;
-  readonly end: 'served' | 'failed' | 'stopped' | 'notSeen' | 'untouched' | 'wentBack';
+  readonly end: 'served' | 'failed' | 'stopped' | 'notSeen' | 'untouched' | 'wentBack' | 'notBack';
   /** What "served" was proven by: without a probe in the request only GetModelMetadata was asked. */
   readonly probed?: Probed;
   readonly proof?: Proof;
@@ -43,7 +43,7 @@ export function verdictOf(state: RolloutState, outcome: Outcome, failure: Failur
 }
 
 function serverVerdict(state: RolloutState, server: ServerState): ServerVerdict {
-  const end = server.direction === 'back' && server.end?.kind === 'served' ? 'wentBack' : (server.end?.kind ?? (server.notSeen ? 'notSeen' : 'untouched'));
+  const end = server.direction === 'back' && server.end !== undefined ? (server.end.kind === 'served' ? 'wentBack' : 'notBack') : (server.end?.kind ?? (server.notSeen ? 'notSeen' : 'untouched'));
   return {
     end,
     ...(server.serving === undefined ? {} : { version: server.serving }),
@@ -57,17 +57,23 @@ function message(state: RolloutState, outcome: Outcome, failure: Failure | undef
   const unseen = notSeen(state);
   const seen = unseen.length === 0 ? '' : `; not seen: ${unseen.join(', ')}`;
   const why = failure === undefined ? '' : `${failure.code}: ${failure.message}`;
+  const stuck = namesWhere(state, (server) => server.direction === 'back' && server.end !== undefined && server.end.kind !== 'served');
+  const notBack = stuck.length === 0 ? '' : `NOT BACK: ${stuck.map((name) => `${name}${backFailure(serverOf(state, name))}`).join(', ')}; `;
   const servers = names(state).length - unseen.length;
   switch (outcome) {
     case 'served': return `${model}/${version} is served by ${servers} of ${names(state).length} servers${probedText(state)}${seen}`;
     case 'alreadyServed': return `${model}/${version} was served already by ${servers} of ${names(state).length} servers; nothing was changed${state.digest === undefined ? ' (the source has no manifest.json, so its content was not compared)' : ''}${seen}`;
-    case 'aborted': return `aborted${state.wish.kind === 'abort' ? `${state.wish.by === undefined ? '' : ` by ${state.wish.by}`}${state.wish.reason === undefined ? '' : `: ${state.wish.reason}`}` : ''}${seen}`;
+    case 'aborted': return `${notBack}aborted${state.wish.kind === 'abort' ? `${state.wish.by === undefined ? '' : ` by ${state.wish.by}`}${state.wish.reason === undefined ? '' : `: ${state.wish.reason}`}` : ''}${seen}`;
     case 'superseded': return `superseded${state.wish.kind === 'supersede' ? ` by ${state.wish.by}` : ''}${why === '' ? '' : ` (${why})`}${seen}`;
     case 'cancelled': return `cancelled${seen}`;
-    case 'rolledBack': return `${why}; rolled back${seen}`;
+    case 'rolledBack': return `${notBack}${why}; rolled back${seen}`;
     case 'failed': return `${why}${seen}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
     case 'rejected': return `${why}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
   }
+}
+
+function backFailure({ end }: ServerState): string {
+  return end?.kind === 'failed' ? ` (${end.failure.code}: ${end.failure.message})` : '';
 }
 
 function probedText(state: RolloutState): string {

@@ -41,7 +41,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
   });
   const report = (): ServerReport | undefined => view && {
     server: input.server, token: input.token, aspired: view.aspired, lingering: lingeringVersions(view), listed,
-    ...(before?.version === undefined ? {} : { before: before.version }),
+    ...(before === undefined ? {} : { before }),
     ...(view.promoted === undefined ? {} : { serving: view.promoted }),
     ...(input.version !== undefined && view.staged[input.version] !== undefined ? { digest: view.staged[input.version]?.digest } : {}),
     ...(probed === undefined ? {} : { probed }),
@@ -51,7 +51,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
   let at: Step | 'beginAttempt' = 'beginAttempt';
   const work = async (): Promise<TransitionEnd> => {
     view = await hostCalls(input, `begin ${what(input.version)} at ${input.token.join('.')}`, BEGIN_SECONDS).beginAttempt(attempt());
-    before ??= view.promoted === undefined ? {} : { version: view.promoted };
+    before ??= servedNow(view);
     let told = false;
     for (;;) {
       const next = nextStep(goal(), view);
@@ -92,6 +92,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
       const stop = await hostCalls(input, `abort ${what(input.version)} at ${input.token.join('.')}`, ABORT_SECONDS).abortAttempt(attempt());
       proof = stop.proof;
       view = stop.view;
+      before ??= servedNow(view);
       return true;
     } catch (error) {
       if (failureFrom(error, 'beginAttempt', input.server) === 'notSeen') return false;
@@ -134,6 +135,11 @@ async function tellParent(report: ServerReport | undefined): Promise<void> {
   const parent = workflowInfo().parent;
   if (parent === undefined || report === undefined) return;
   await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(gateSignal, report);
+}
+
+/** Nothing served is an answer; no view at all is none. */
+function servedNow(view: ModelView): { readonly version?: Version } {
+  return view.promoted === undefined ? {} : { version: view.promoted };
 }
 
 function changesList(step: Step): boolean {

@@ -41,7 +41,7 @@ class Story {
 }
 
 function report(state: RolloutState, name: string, more: Partial<ServerReport>): ServerReport {
-  return { server: s(name), token: happened.tokenOf(state, state.servers[s(name)]?.attempt ?? 0), before: v(1), aspired: [], lingering: [], listed: false, digest: 'sha256:b' as Digest, ...more };
+  return { server: s(name), token: happened.tokenOf(state, state.servers[s(name)]?.attempt ?? 0), before: { version: v(1) }, aspired: [], lingering: [], listed: false, digest: 'sha256:b' as Digest, ...more };
 }
 const said = (plan: Plan): string[] => plan.actions.map((action) => (action.do === 'finish' ? `finish ${action.verdict.outcome}${action.verdict.code === undefined ? '' : ` ${action.verdict.code}`}` : 'server' in action ? `${action.do} ${action.server}` : action.do));
 const verdict = (plan: Plan): Extract<Action, { do: 'finish' }>['verdict'] => {
@@ -147,9 +147,14 @@ describe('failing', () => {
       .notSeen('a').started('b').failed('b', 'LoadFailed', true);
     expect(said(story.plan())).toEqual(['finish rolledBack LoadFailed']);
   });
+  test('an attempt stopped before it saw the server says nothing of what was served before', () => {
+    const story = Story.claimed(['a']).resolved().started('a').stopping('a')
+      .then((state) => { const { before: _unseen, ...early } = report(state, 'a', {}); return happened.ended(state, s('a'), { kind: 'stopped' }, early, 0); });
+    expect(story.state.servers[s('a')]).not.toHaveProperty('before');
+  });
   test('going back from a first version serves nothing again', () => {
     const story = Story.claimed(['a', 'b']).resolved().started('a')
-      .then((state) => { const { before: _none, ...first } = report(state, 'a', { serving: v(2), aspired: [v(2)], listed: true }); return happened.ended(state, s('a'), { kind: 'served', steps: ['reloadConfig'] }, first, 0); })
+      .then((state) => { return happened.ended(state, s('a'), { kind: 'served', steps: ['reloadConfig'] }, report(state, 'a', { before: {}, serving: v(2), aspired: [v(2)], listed: true }), 0); })
       .started('b').failed('b', 'LoadFailed', true);
     expect(story.plan().actions).toEqual([{ do: 'start', server: 'a', attempt: 2, goal: { direction: 'back', bake: false } }]);
   });

@@ -1,0 +1,33 @@
+// The small worlds that are explored: each is about one thing that may happen at any moment.
+
+import type { Shape } from './world';
+
+const two = { servers: 2, mode: 'availability', waves: [1], bake: false, faults: 0, wishes: [], broken: [] } as const satisfies Shape;
+
+export const SHAPES: Readonly<Record<string, Shape>> = {
+  'two servers, two waves': two,
+  'with a bake': { ...two, bake: true },
+  'the first version ever': { ...two, first: true },
+  'in resource mode': { ...two, mode: 'resource' },
+  'a version that does not load on the second server': { ...two, broken: [1] },
+  'a version that does not load, during a bake': { ...two, bake: true, broken: [1], waves: [2] },
+  'an abort at any moment': { ...two, bake: true, wishes: ['abort'] },
+  'an abort of a first version': { ...two, first: true, wishes: ['abort'] },
+  'an abort in resource mode': { ...two, mode: 'resource', wishes: ['abort'] },
+  'an update at any moment': { ...two, bake: true, wishes: ['update'] },
+  'two updates': { ...two, servers: 1, wishes: ['update', 'update'] },
+  'an update and an abort': { ...two, servers: 1, bake: true, wishes: ['update', 'abort'] },
+  'a newer rollout at any moment': { ...two, wishes: ['newer'] },
+  'a newer rollout in resource mode': { ...two, servers: 1, mode: 'resource', wishes: ['newer'] },
+  'an abort and a newer rollout': { ...two, servers: 1, bake: true, wishes: ['abort', 'newer'] },
+  'a lost answer at any moment': { ...two, faults: 1 },
+  'a lost answer and an abort': { ...two, servers: 1, bake: true, faults: 1, wishes: ['abort'] },
+  'a restart at any moment': { ...two, bake: true, wishes: ['restart'] },
+  'a restart and an abort': { ...two, servers: 1, bake: true, wishes: ['restart', 'abort'] },
+  'a restart and a newer rollout': { ...two, servers: 1, wishes: ['restart', 'newer'] },
+  'a restart of a first version': { ...two, first: true, wishes: ['restart'] },
+  'a lost answer, a restart and an abort': { ...two, servers: 1, bake: true, faults: 1, wishes: ['restart', 'abort'] },
+  'a lost answer and a newer rollout': { ...two, servers: 1, faults: 1, wishes: ['newer'] },
+  'a version that does not load, and a newer one': { ...two, broken: [1], wishes: ['newer'] },
+  'a version that does not load, and an update': { ...two, broken: [1], wishes: ['update'] },
+};
