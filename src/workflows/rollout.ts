@@ -48,7 +48,15 @@ export async function rollout(input: unknown): Promise<Verdict> {
     wish({ kind: 'abort', ...textOf(payload, 'reason'), ...textOf(payload, 'by') });
     return accepted('stopping; the verdict will carry the proof');
   };
-  const update = async (payload: unknown): Promise<Accepted> => {
+  let lastUpdate: Promise<unknown> = Promise.resolve();
+  // One after the other: each is read against the request as the one before it left it, or two of them would undo one another. Beyond the reach of a
+  // cancellation, which is a wish like others: a handler that ended as cancelled would end the rollout at once, its work still running.
+  const update = (payload: unknown): Promise<Accepted> => {
+    const mine = lastUpdate.then(() => CancellationScope.nonCancellable(() => updateNow(payload)));
+    lastUpdate = mine.catch(() => undefined);
+    return mine;
+  };
+  const updateNow = async (payload: unknown): Promise<Accepted> => {
     await condition(() => state !== undefined || verdict !== undefined);
     if (state === undefined || verdict !== undefined) throw ApplicationFailure.nonRetryable('this rollout is over; start a new one', 'InvalidInput');
     const request = await parseUpdate(state.request, payload);
@@ -62,7 +70,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
   setHandler(abortSignal, (payload) => { abort(payload); }, { description: 'Stop this rollout, prove it stopped, and go back: {"reason": "…"}' });
   setHandler(updateUpdate, update, { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
   setHandler(updateSignal, async (payload) => {
-    try { await update(payload); } catch (error) { if (error instanceof CancelledFailure) throw error; apply((current) => happened.refused(current, messageOf(error))); }
+    try { await update(payload); } catch (error) { apply((current) => happened.refused(current, messageOf(error))); }
   }, { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
   setHandler(supersedeSignal, ({ by }) => wish({ kind: 'supersede', by }), { description: 'From the fleet: a newer rollout holds this model' });
   setHandler(gateSignal, (report) => apply((current) => happened.atGate(current, report, Date.now())));

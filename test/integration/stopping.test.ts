@@ -98,3 +98,29 @@ test('a verb that makes no sense is refused with its reason: the update throws, 
   expect((await on.world.end(handle)).type).toBe('Aborted');
   await keepHistories(on.world, 'refused-verbs', handle.workflowId);
 });
+
+test('updates that come together all count: none brings back the source that another replaced', async () => {
+  const stale = await on.world.store();
+  await upload(stale, 'half/1/', HALF_PLUS_TWO);
+  await upload(on.store, 'half/1/', HALF_PLUS_TWO);
+  stale.fault({ key: '*variables.data*', fault: { kind: 'stall', afterBytes: 4 } });
+  const handle = await on.world.start({ model: 'half', version: '1', ...on.from('half/1/', { endpoint: stale.url }) });
+  await until(() => stale.log().some((line) => line.fault !== undefined));
+  const reasons = Array.from({ length: 15 }, (_, index) => ({ reason: `note ${index}` }));
+  await Promise.all([...reasons, { source: { endpoint: on.store.url } }, { strategy: { maxUnavailable: 3 } }, ...reasons].map((one) => handle.signal('update', one)));
+  const { verdict } = await on.world.end(handle);
+  expect(verdict.outcome).toBe('served');
+  expect((await on.world.status(handle)).generation[1]).toBe(2);
+});
+
+test('an update that comes while a cancelled rollout stops changes nothing: it still stops everything, tells its fleet, and says so', async () => {
+  await upload(on.store, 'half/1/', HALF_PLUS_TWO);
+  on.store.fault({ key: '*variables.data*', fault: { kind: 'stall', afterBytes: 4 } });
+  const handle = await on.world.start({ model: 'half', version: '1', ...on.from('half/1/') });
+  await until(() => on.store.log().some((line) => line.fault !== undefined));
+  await handle.cancel();
+  await handle.signal('update', { reason: 'too late' }).catch(() => undefined);
+  await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  expect(await on.world.status(handle)).toMatchObject({ phase: 'done', verdict: { outcome: 'cancelled', servers: { a: { end: 'stopped', proof: { sockets: 0 } } } } });
+  await until(async () => (await on.world.fleetState())?.models['half' as never]?.holder === undefined);
+});
