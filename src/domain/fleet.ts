@@ -102,7 +102,12 @@ function reasonNotClaimable(state: FleetState, request: ClaimRequest): SegueErro
 }
 
 function answerTo(state: FleetState, model: ModelState, holder: Holder): Claim {
-  return { epoch: holder.epoch, servers: (Object.keys(state.members) as ServerName[]).sort(), unsettled: holder.unsettled, ...(model.stable === undefined ? {} : { stable: model.stable }) };
+  const picky = Object.values<Member>(state.members).flatMap(({ server, allowEndpoints = [] }) => (allowEndpoints.length === 0 ? [] : [[server, allowEndpoints] as const]));
+  return {
+    epoch: holder.epoch, servers: (Object.keys(state.members) as ServerName[]).sort(), unsettled: holder.unsettled,
+    ...(picky.length === 0 ? {} : { allowEndpoints: Object.fromEntries(picky) as Record<ServerName, readonly string[]> }),
+    ...(model.stable === undefined ? {} : { stable: model.stable }),
+  };
 }
 
 /** The old holder was told, or is not there any more: both count as settled. */

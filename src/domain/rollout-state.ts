@@ -1,6 +1,7 @@
 // Everything a rollout knows, as one plain JSON value, and how each thing that happens changes it. What to do about it is decided in rollout.ts.
 
 import type { Progress, Probed, ShownStep, Step } from './host';
+import { endpointAllowed } from './endpoints';
 import type { Failure } from './failures';
 import { compareTokens, type Digest, type ServerName, type Token, type Version } from './names';
 import type { RolloutRequest } from './request';
@@ -26,6 +27,8 @@ export interface Claim {
   readonly stable?: Stable;
   /** An earlier holder has not said that its work ended: fence every server before anything else. */
   readonly unsettled: boolean;
+  /** Of the servers that do not take any endpoint. */
+  readonly allowEndpoints?: Readonly<Record<ServerName, readonly string[]>>;
 }
 
 /** How a server's transition ended. `notSeen`: its agent did not answer; nothing follows from that about the server. */
@@ -188,23 +191,40 @@ export function refused(state: RolloutState, refusal: string): RolloutState {
   return { ...state, refusal };
 }
 
-/** Why an update makes no sense any more, or nothing. */
-export function reasonNotUpdatable(state: RolloutState): string | undefined {
-  if (state.wish.kind !== 'serve') return `this rollout is ending (${state.wish.kind}); start a new one`;
-  const failure = state.failure;
-  if (failure !== undefined && state.request.onFailure !== 'hold') return `this rollout is ending (${failure.code}); start a new one`;
-  if (Object.values<ServerState>(state.servers).some((server) => server.direction === 'back')) return 'this rollout is going back; start a new one';
-  return undefined;
+/** Why the request an update would leave makes no sense, or nothing. */
+export function reasonNotUpdatable(state: RolloutState, request: RolloutRequest = state.request): Failure | undefined {
+  const over = (why: string): Failure => ({ code: 'InvalidInput', message: `this rollout is ${why}; start a new one` });
+  if (state.wish.kind !== 'serve') return over(`ending (${state.wish.kind})`);
+  const failure = failureOf(state);
+  if (failure !== undefined && state.request.onFailure !== 'hold') return over(`ending (${failure.code})`);
+  if (Object.values<ServerState>(state.servers).some((server) => server.direction === 'back')) return over('going back');
+  const { endpoint } = request.source;
+  const refusing = Object.entries<readonly string[]>(state.claim?.allowEndpoints ?? {}).filter(([, allowed]) => !endpointAllowed(endpoint, allowed));
+  if (refusing.length === 0) return undefined;
+  return { code: 'EndpointNotAllowed', message: `source.endpoint: ${endpoint ?? 'the endpoint of AWS'} is not among the endpoints that ${refusing.map(([name]) => name).join(', ')} allows: ${refusing[0]?.[1].join(', ') ?? ''}` };
 }
 
 /** A new source (or a retry of what failed) is a new attempt: older transitions are stopped first. Other options count from the next server on. */
 export function updated(state: RolloutState, request: RolloutRequest): RolloutState {
   const sourceChanged = JSON.stringify(request.source) !== JSON.stringify(state.request.source);
-  if (!sourceChanged && state.failure === undefined) return { ...state, request };
+  if (!sourceChanged && failureOf(state) === undefined) return { ...state, request };
   const { resolved: _resolved, failure: _failure, digest, refusal: _refusal, ...rest } = state;
   // What was only ever fetched from the old source binds nobody; what some server serves is this version for ever.
   const bound = Object.values<ServerState>(state.servers).some((server) => server.serving === request.version);
-  return { ...rest, request, attempt: state.attempt + 1, ...(bound && digest !== undefined ? { digest } : {}) };
+  // Whoever was silent is asked again: that its agent is back is why somebody ends a hold.
+  const servers = Object.fromEntries(Object.entries<ServerState>(state.servers).map(([name, server]) => [name, { ...server, notSeen: false }]));
+  return { ...rest, request, servers, attempt: state.attempt + 1, ...(bound && digest !== undefined ? { digest } : {}) };
+}
+
+/** The first failure told, or one that follows from what is not seen. */
+export function failureOf(state: RolloutState): RolloutState['failure'] {
+  if (state.failure !== undefined) return state.failure;
+  const unseen = notSeen(state);
+  const { maxUnavailable, mode } = state.request.strategy;
+  const bound = mode === 'resource' ? maxUnavailable - 1 : maxUnavailable;
+  if (unseen.length === 0 || (unseen.length <= bound && unseen.length < names(state).length)) return undefined;
+  const sinceMs = Math.max(...unseen.map((name) => serverOf(state, name).sinceMs));
+  return { code: 'ServerUnreachable', message: `the agents of ${unseen.join(', ')} did not answer; maxUnavailable is ${maxUnavailable}`, detail: { servers: unseen }, atMs: sinceMs };
 }
 
 export function failed(state: RolloutState, failure: Failure, server: ServerName | undefined, nowMs: number): RolloutState {

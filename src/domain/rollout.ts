@@ -4,7 +4,7 @@ import { MAX_BACK_ATTEMPTS } from './bounds';
 import { dispositionOf, type Failure, type FailureCode } from './failures';
 import type { ServerName, Version } from './names';
 import type { Wave } from './request';
-import { names, namesWhere, notSeen, serverOf, type RolloutState, type ServerState } from './rollout-state';
+import { failureOf, names, namesWhere, notSeen, serverOf, type RolloutState, type ServerState } from './rollout-state';
 import { verdictOf, type Outcome, type Verdict } from './verdict';
 
 export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' | 'holding' | 'rollingBack' | 'done';
@@ -69,8 +69,8 @@ function planEnding(state: RolloutState, nowMs: number): Plan {
   }
   if (failure === undefined) throw new Error('ending without a wish or a failure');
   if (dispositionOf(failure.code) === 'superseded') return finish(state, 'superseded', failure);
-  if (dispositionOf(failure.code) === 'reject') return finish(state, 'rejected', failure);
-  if (namesWhere(state, (server) => server.listed).length === 0) return finish(state, 'failed', failure);
+  // A rejection says that nothing was touched; one that an update brought on, after lists changed, is a failure like others.
+  if (namesWhere(state, (server) => server.listed).length === 0) return finish(state, dispositionOf(failure.code) === 'reject' ? 'rejected' : 'failed', failure);
   return state.request.onFailure === 'hold' ? planHold(state, failure, nowMs) : planBack(state, 'rolledBack', failure);
 }
 
@@ -192,17 +192,6 @@ function servedOutcome(state: RolloutState): Outcome {
 }
 
 // ---- what counts as a failure, and the end ----
-
-/** The first failure told, or one that follows from what is not seen. */
-function failureOf(state: RolloutState): RolloutState['failure'] {
-  if (state.failure !== undefined) return state.failure;
-  const unseen = notSeen(state);
-  const { maxUnavailable, mode } = state.request.strategy;
-  const bound = mode === 'resource' ? maxUnavailable - 1 : maxUnavailable;
-  if (unseen.length === 0 || (unseen.length <= bound && unseen.length < names(state).length)) return undefined;
-  const sinceMs = Math.max(...unseen.map((name) => serverOf(state, name).sinceMs));
-  return { code: 'ServerUnreachable', message: `the agents of ${unseen.join(', ')} did not answer; maxUnavailable is ${maxUnavailable}`, detail: { servers: unseen }, atMs: sinceMs };
-}
 
 function finish(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Plan {
   return { phase: 'done', actions: [{ do: 'finish', verdict: verdictOf(state, outcome, failure) }], waits: {} };

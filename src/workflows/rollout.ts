@@ -58,10 +58,11 @@ export async function rollout(input: unknown): Promise<Verdict> {
   };
   const updateNow = async (payload: unknown): Promise<Accepted> => {
     await condition(() => state !== undefined || verdict !== undefined);
-    if (state === undefined || verdict !== undefined) throw ApplicationFailure.nonRetryable('this rollout is over; start a new one', 'InvalidInput');
+    const over: Failure = { code: 'InvalidInput', message: 'this rollout is over; start a new one' };
+    if (state === undefined || verdict !== undefined) throw ApplicationFailure.nonRetryable(over.message, over.code);
     const request = await parseUpdate(state.request, payload);
-    const refused = verdict === undefined ? happened.reasonNotUpdatable(state) : 'this rollout is over; start a new one';
-    if (refused !== undefined) throw ApplicationFailure.nonRetryable(refused, 'InvalidInput');
+    const refused = verdict === undefined ? happened.reasonNotUpdatable(state, request) : over;
+    if (refused !== undefined) throw ApplicationFailure.nonRetryable(refused.message, refused.code);
     const generations = state.attempt;
     apply((current) => happened.updated(current, request));
     return accepted(state.attempt > generations ? 'older transitions are stopped first, then the new attempt begins' : 'counts for servers that have not begun');

@@ -233,7 +233,30 @@ describe('updating', () => {
   test.each([
     ['after an abort', Story.claimed(['a']).abort()],
     ['while going back', Story.claimed(['a']).resolved().started('a').failed('a', 'LoadFailed', true)],
-  ])('is refused %s', (_when, story) => expect(happened.reasonNotUpdatable(story.state)).toMatch(/start a new one/));
+  ])('is refused %s', (_when, story) => expect(happened.reasonNotUpdatable(story.state)).toMatchObject({ code: 'InvalidInput', message: expect.stringContaining('start a new one') as string }));
+  test('an endpoint that some agent does not take is refused, and the load under way is left alone', () => {
+    const picky = Story.claimed(['a', 'b']).then((state) => ({ ...state, claim: { ...state.claim, epoch: 100, servers: [s('a'), s('b')], unsettled: false, allowEndpoints: { [s('b')]: ['http://good'] } } }));
+    expect(happened.reasonNotUpdatable(picky.state, elsewhere)).toBeUndefined();
+    expect(happened.reasonNotUpdatable(picky.state, { ...elsewhere, source: { ...elsewhere.source, endpoint: 'http://bad' } })).toMatchObject({ code: 'EndpointNotAllowed', message: expect.stringContaining('b allows: http://good') as string });
+  });
+  test('an endpoint refused after servers changed their lists is no rejection: nothing was touched would be untrue, and they go back', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a').served('a').then((state) => happened.updated(state, elsewhere))
+      .then((state) => happened.resolved(happened.resolving(state, s('a')), state.attempt, s('a'), { code: 'EndpointNotAllowed', message: 'no' }, 0));
+    expect(said(story.plan())).toEqual(['start a']);
+    expect(story.plan().actions).toMatchObject([{ goal: { direction: 'back', version: '1' } }]);
+  });
+  test('on hold for agents that were silent, an update asks them again', () => {
+    const held = Story.claimed(['a', 'b', 'c'], {}, { onFailure: 'hold' }).resolved().started('a').served('a').started('b').notSeen('b').started('c').notSeen('c');
+    expect(held.plan()).toMatchObject({ phase: 'holding', actions: [] });
+    const again = held.then((state) => happened.updated(state, { ...state.request, reason: 'they are back' }));
+    expect(said(again.plan())).toEqual(['resolve a']);
+    expect(said(again.resolved().plan())).toEqual(['start b']);
+  });
+  test('a word about a rollout that goes well, with a silent agent within its bounds, begins nothing anew', () => {
+    const story = Story.claimed(['a', 'b']).resolved().started('a').notSeen('a').started('b').then((state) => happened.updated(state, { ...state.request, reason: 'as agreed' }));
+    expect(story.state.attempt).toBe(1);
+    expect(story.plan().actions).toEqual([]);
+  });
 });
 
 test('a step told late, for an older attempt, is not shown', () => {
