@@ -9,6 +9,9 @@ import type { Claim } from '../domain/rollout-state';
 import { asActivity } from './failing';
 import { parseRequest, parseUpdate } from './request';
 
+/** Shorter than the activity's own time-out: a call that waited on would keep its slot of the worker, for each try, until none is left. */
+const CLAIM_CALL_MS = 8_000;
+
 export type ControlActivities = ReturnType<typeof createControlActivities>;
 
 export function createControlActivities({ client }: { readonly client: Client }) {
@@ -23,7 +26,7 @@ export function createControlActivities({ client }: { readonly client: Client })
     claimModel: ({ fleet, ...request }: ClaimRequest & { readonly fleet: FleetName }): Promise<Claim> => asActivity(async () => {
       const startWorkflowOperation = new WithStartWorkflowOperation('fleet', { workflowId: fleetWorkflowId(fleet), taskQueue: CONTROL_QUEUE, args: [{ fleet }], workflowIdConflictPolicy: 'USE_EXISTING' });
       try {
-        return await client.workflow.executeUpdateWithStart(claimUpdate, { startWorkflowOperation, args: [request], updateId: request.runId });
+        return await client.withDeadline(Date.now() + CLAIM_CALL_MS, () => client.workflow.executeUpdateWithStart(claimUpdate, { startWorkflowOperation, args: [request], updateId: request.runId }));
       } catch (error) {
         if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) throw error.cause;
         throw unanswered(error, 'claim');

@@ -33,6 +33,8 @@ export const MAX_SERVERS_TOLD_STEP_BY_STEP = 40;
 export const FLEET_HISTORY_EVENTS = 1000;
 /** How long a fleet that has nothing to remember stays, so that an announcement or a claim under way finds it. */
 export const EMPTY_FLEET_SECONDS = 10;
+/** A fleet answers within milliseconds; one that has not for so long will not, and whoever waits for the rollout must hear it. */
+export const CLAIM_SECONDS = 300;
 /** The verdict is told to the fleet for this long; a fleet that never heard it fences the hosts before their next use. */
 export const SETTLE_SECONDS = 300;
 

@@ -2,12 +2,12 @@
 
 import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control';
-import { SETTLE_SECONDS } from '../domain/bounds';
+import { CLAIM_SECONDS, SETTLE_SECONDS } from '../domain/bounds';
 
 /** Parsing takes a millisecond and touches nothing: local, one marker, no task queue. */
 export const { parseRequest, parseUpdate } = proxyLocalActivities<ControlActivities>({ startToCloseTimeout: 10_000 });
 
 /** The fleet answers at once; what takes time is only a fleet that continues as new in between. */
-export const { claimModel } = proxyActivities<ControlActivities>({ startToCloseTimeout: 10_000, summary: 'claim the model in its fleet', retry: { initialInterval: 250, maximumInterval: 5000 } });
+export const { claimModel } = proxyActivities<ControlActivities>({ startToCloseTimeout: 10_000, scheduleToCloseTimeout: CLAIM_SECONDS * 1000, summary: 'claim the model in its fleet', retry: { initialInterval: 250, maximumInterval: 5000 } });
 
 export const { settleClaim } = proxyActivities<ControlActivities>({ startToCloseTimeout: 10_000, scheduleToCloseTimeout: SETTLE_SECONDS * 1000, summary: 'tell the fleet the verdict', retry: { initialInterval: 250, maximumInterval: 10_000 } });

@@ -120,11 +120,17 @@ export async function rollout(input: unknown): Promise<Verdict> {
 
   async function claimFirst(): Promise<void> {
     const { fleet, model, version, source } = known().request;
+    const scope = new CancellationScope();
+    let answered = false;
+    // Whoever ends the rollout does not wait for a fleet that does not answer; what that fleet still takes is fenced by the next claim.
+    void condition(() => answered || known().wish.kind !== 'serve').then(() => scope.cancel());
     try {
-      const claim = await claimModel({ fleet, model, version, ...self, ...(source.endpoint === undefined ? {} : { endpoint: source.endpoint }) });
+      const claim = await scope.run(() => claimModel({ fleet, model, version, ...self, ...(source.endpoint === undefined ? {} : { endpoint: source.endpoint }) }));
       apply((current) => happened.claimed(current, claim, Date.now()));
     } catch (error) {
-      throw failedWith(refusalOf(error));
+      if (known().wish.kind === 'serve') throw failedWith(refusalOf(error));
+    } finally {
+      answered = true;
     }
   }
 

@@ -99,3 +99,14 @@ test('on hold a person can give another source, and it goes on', async () => {
   mustBeServed(await on.world.end(handle));
   await keepHistories(on.world, 'hold', handle.workflowId);
 });
+
+test('a fleet that does not answer holds nobody: an abort ends the rollout that waits for its claim', async () => {
+  const fleet = 'wedged';
+  // Its workflow task fails for ever, as on code that cannot replay it.
+  const wedged = await on.world.temporal.client.workflow.start('noSuchWorkflow', { workflowId: `fleet/${fleet}`, taskQueue: 'segue', args: [] });
+  const handle = await on.world.start({ fleet, model: 'half', version: '1', ...on.from('half/1/') });
+  await until(async () => (await handle.describe()).raw.pendingActivities?.some((one) => one.activityType?.name === 'claimModel' && one.lastStartedTime !== null) === true);
+  await handle.signal('abort', { reason: 'the fleet is stuck' });
+  expect(await on.world.end(handle)).toMatchObject({ type: 'Aborted', verdict: { outcome: 'aborted' } });
+  await wedged.terminate();
+});
