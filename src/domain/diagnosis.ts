@@ -130,12 +130,14 @@ function configLock(facts: ServerFacts): Diagnosis | undefined {
 /** One unreadable base path fails the whole pass, for every model (TF Serving reference §11.21). */
 function badBasePath(facts: ServerFacts): Diagnosis | undefined {
   const bad = facts.models.flatMap(({ known, basePath }) => (known && basePath !== 'unseen' && basePath.found === 'missing' ? [basePath.path] : []));
-  const unseen = bad.length === 0 && (facts.reload.kind === 'free' || facts.reload.kind === 'unknown') && !versionsOf(facts).some(isMoving);
+  // A load with a thread of its own leaves the manager free to notice; a drain, or a load inline, does not.
+  const busy = versionsOf(facts).some((one) => isMoving(one) && !(isLoading(one) && (facts.loadThreads ?? 0) > 0));
+  const unseen = bad.length === 0 && (facts.reload.kind === 'free' || facts.reload.kind === 'unknown') && !busy;
   const unnoticed = versionsOf(facts).filter((one) => isUnnoticed(facts, one));
   if (bad.length === 0 && !(unseen && unnoticed.length > 0)) return undefined;
   return stuck('badBasePath', 'one base path of the list cannot be read, so the server discovers nothing for any model', [
     ...bad.map((path) => `${path}: not there`),
-    ...unnoticed.map((one) => `${one.name} is listed since ${seconds(one.forMs)} and has left no trace, while no version is moving`),
+    ...unnoticed.map((one) => `${one.name} is listed since ${seconds(one.forMs)} and has left no trace, while nothing holds the manager`),
     ...(bad.length === 0 ? ['no base path we know is missing: it is one of a model that somebody else gave the server'] : []),
   ], bad.length === 0 ? 'ls -ld BASE_PATH' : `mkdir -p ${bad.join(' ')}`);
 }
