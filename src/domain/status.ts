@@ -1,9 +1,10 @@
 // What a person or a script is shown of a rollout: by the status query, by the details page, by search attributes.
 
+import type { Failure } from './failures';
 import type { ShownStep } from './host';
 import type { ServerName, Token, Version } from './names';
 import type { Phase, Plan, Waiting } from './rollout';
-import type { RolloutState, ServerState } from './rollout-state';
+import { failureOf, type RolloutState, type ServerState } from './rollout-state';
 import type { Verdict } from './verdict';
 import type { Proof } from './view';
 
@@ -25,6 +26,8 @@ export interface Status {
   readonly generation: Token;
   readonly servers: Readonly<Record<ServerName, ServerStatus>>;
   readonly verdict?: Verdict;
+  /** Why it goes back or waits for a person, until the verdict says it. */
+  readonly failure?: Failure & { readonly server?: ServerName };
   /** Why the last verb that came by signal was refused. */
   readonly refusal?: string;
 }
@@ -32,11 +35,13 @@ export interface Status {
 export function statusOf(state: RolloutState, plan: Plan, verdict: Verdict | undefined): Status {
   const entries = (state.claim?.servers ?? []).map((name) => [name, serverStatus(state.servers[name], plan.waits[name])] as const);
   const back = Object.values<ServerState>(state.servers).some((server) => server.direction === 'back');
+  const failure = verdict === undefined ? failureOf(state) : undefined;
   return {
     phase: verdict === undefined ? plan.phase : 'done',
     generation: [state.claim?.epoch ?? 0, state.attempt + (back ? 1 : 0)],
     servers: Object.fromEntries(entries) as Record<ServerName, ServerStatus>,
     ...(verdict === undefined ? {} : { verdict }),
+    ...(failure === undefined ? {} : { failure }),
     ...(state.refusal === undefined ? {} : { refusal: state.refusal }),
   };
 }
@@ -74,7 +79,7 @@ export function detailsOf(state: RolloutState, status: Status): string {
     `**${model} ${stable === undefined ? '' : `${stable} `}→ ${version}** · ${status.phase} · generation ${status.generation.join('.')}`,
     ...(wish === '' ? [] : [wish]),
     ...(status.verdict === undefined ? [] : [`**${status.verdict.outcome}**: ${status.verdict.message}`]),
-    ...(state.failure === undefined || status.verdict !== undefined ? [] : [`first failure: ${state.failure.code}${state.failure.server === undefined ? '' : ` on ${state.failure.server}`}: ${state.failure.message}`]),
+    ...(status.failure === undefined ? [] : [failureText(status.failure)]),
     ...(status.refusal === undefined ? [] : [`last verb refused: ${status.refusal}`]),
     [
       '| server | step | serves | since (UTC) | waits for |',
@@ -83,6 +88,10 @@ export function detailsOf(state: RolloutState, status: Status): string {
       ...(rows.length > MAX_TABLE_ROWS ? [`| … and ${rows.length - MAX_TABLE_ROWS} more | | | | |`] : []),
     ].join('\n'),
   ].join('\n\n');
+}
+
+export function failureText({ code, server, message }: NonNullable<Status['failure']>): string {
+  return `first failure: ${code}${server === undefined ? '' : ` on ${server}`}: ${message}`;
 }
 
 export function waitingText(waiting: Waiting): string {

@@ -51,10 +51,15 @@ describe('the exit code of a rollout that was waited for tells how it ended', ()
 
   test('terminated from outside: 4, and said to have cleaned up nothing', async () => {
     await segue('start', ...request('run'), '--workflow-id', 'end/terminated');
+    await until(async () => (await segue('status', 'end/terminated')).code === 0);
     await temporal.client.workflow.getHandle('end/terminated').terminate();
     const watched = await segue('watch', 'end/terminated');
     expect(watched).toMatchObject({ code: 4 });
     expect(watched.out).toContain('terminated from outside');
+    const status = await segue('status', 'end/terminated');
+    expect(status.out).toContain('TERMINATED from outside');
+    expect(status.out).not.toContain('abort:');
+    expect(JSON.parse((await segue('status', 'end/terminated', '-o', 'json')).out)).toMatchObject({ execution: 'TERMINATED' });
   });
 
   test('still running at the time-out: 6, with how to go on, and the rollout goes on', async () => {

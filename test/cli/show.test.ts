@@ -21,6 +21,12 @@ test('why a server waits is a fact of its own', () => {
   expect(changes(status({ a: { step: 'pending', since: 0 } }), status({ a: waiting }))).toEqual(['a pending, waits for its turn, behind b']);
 });
 
+test('what failed is told once, while it goes back or waits for a person', () => {
+  const failing = { ...status({}), failure: { code: 'LoadFailed', message: 'no such kernel', server: 'a' } } as unknown as Status;
+  expect(changes(status({}), failing)).toEqual(['first failure: LoadFailed on a: no such kernel']);
+  expect(changes(failing, failing)).toEqual([]);
+});
+
 test('a refused verb is told once', () => {
   const refused = { ...status({}), refusal: 'InvalidInput: no' };
   expect(changes(status({}), refused)).toEqual(['last verb refused: InvalidInput: no']);

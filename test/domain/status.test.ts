@@ -35,6 +35,13 @@ test('the page says from what to what, who, why, and one line a server', () => {
   ].join('\n'));
 });
 
+test('while it waits for a person, the status says what failed, where and how', () => {
+  const failure = { code: 'ProbeMismatch' as const, message: 'want 2.5, found 9.9' };
+  const held = happened.ended({ ...rolling(2), request: { ...rolling(2).request, onFailure: 'hold' } }, s('edge-000'), { kind: 'failed', failure }, undefined, 5);
+  expect(statusNow(held).failure).toMatchObject({ ...failure, server: 'edge-000' });
+  expect(detailsOf(held, statusNow(held))).toContain('first failure: ProbeMismatch on edge-000: want 2.5, found 9.9');
+});
+
 test('the page stays below 40 lines for any fleet', () => {
   const page = detailsOf(rolling(200), statusNow(rolling(200)));
   expect(page.split('\n').length).toBeLessThan(40);

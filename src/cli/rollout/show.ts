@@ -1,7 +1,7 @@
 // A rollout's status in words: as facts one a line, what changed between two looks, and as a table.
 
 import type { ServerStatus, Status } from '../../domain/status';
-import { waitingText } from '../../domain/status';
+import { failureText, waitingText } from '../../domain/status';
 
 /** What is new since `before`, one fact a line, in the order of the servers. */
 export function changes(before: Status | undefined, after: Status): readonly string[] {
@@ -12,6 +12,7 @@ export function changes(before: Status | undefined, after: Status): readonly str
     const was = (before?.servers as Readonly<Record<string, ServerStatus>> | undefined)?.[server];
     if (serverFact(was) !== serverFact(now)) facts.push(`${server} ${serverFact(now)}`);
   }
+  if (after.failure !== undefined && before?.failure?.message !== after.failure.message) facts.push(failureText(after.failure));
   if (after.refusal !== undefined && before?.refusal !== after.refusal) facts.push(`last verb refused: ${after.refusal}`);
   return facts;
 }

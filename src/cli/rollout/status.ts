@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { ConnectedClient } from '../../worker/connection';
+import { failureText } from '../../domain/status';
 import { EXIT } from '../exit';
 import { outputOption, type OutputFlags } from '../output-flag';
 import type { Verb } from '../verb';
@@ -34,13 +35,22 @@ async function status(connected: ConnectedClient, id: string, flags: StatusFlags
     else terminal.out(`${execution.name}: ${answer.unanswered}`);
     return EXIT.stillRunning;
   }
+  const ended = answer.verdict === undefined ? await endedFromOutside(connected, id) : undefined;
   if (flags.output === 'json') {
-    terminal.out(JSON.stringify(answer));
+    terminal.out(JSON.stringify({ ...answer, ...(ended === undefined ? {} : { execution: ended }) }));
     return EXIT.ok;
   }
   for (const line of table(answer, Date.now(), Infinity)) terminal.out(line);
+  if (answer.failure !== undefined) terminal.out(failureText(answer.failure));
   if (answer.refusal !== undefined) terminal.out(`last verb refused: ${answer.refusal}`);
-  if (answer.verdict === undefined) terminal.out(` follow: segue rollout watch ${id}\n abort:  segue rollout abort ${id} --reason TEXT`);
+  if (ended !== undefined) terminal.out(`${ended} from outside: the above is the last it knew; how to go on: segue rollout watch ${id}`);
+  else if (answer.verdict === undefined) terminal.out(` follow: segue rollout watch ${id}\n abort:  segue rollout abort ${id} --reason TEXT`);
   else for (const line of [endOf(answer.verdict).line, ...serverLines(answer.verdict)]) terminal.out(line);
   return EXIT.ok;
+}
+
+/** A workflow that was ended without its knowledge answers as if it still ran. */
+async function endedFromOutside({ client }: ConnectedClient, id: string): Promise<string | undefined> {
+  const { status: { name } } = await client.workflow.getHandle(id).describe();
+  return name === 'TERMINATED' || name === 'TIMED_OUT' ? name : undefined;
 }
