@@ -29,13 +29,13 @@ export class World {
   }
 
   /** Models `two` (y = x/2 + 2) and `three` (y = x/2 + 3) are in the bucket `models`, with versions as given. */
-  static async start(versions: Readonly<Record<string, keyof typeof SAMPLE>> = { 1: 'two', 2: 'three', 3: 'two' }, options: Partial<AgentOptions> = {}): Promise<World> {
+  static async start(versions: Readonly<Record<string, keyof typeof SAMPLE>> = { 1: 'two', 2: 'three', 3: 'two' }, options: Partial<AgentOptions> = {}, server: StartOptions = {}): Promise<World> {
     const dir = await scratch();
     const world = new World(join(dir, 'root'), join(dir, 'serving.sock'), await startS3());
     try {
       for (const [version, sample] of Object.entries(versions)) await upload(world.s3, version, sample);
       await world.startAgent(options);
-      await world.startServer();
+      await world.startServer(server);
       return world;
     } catch (error) {
       await world.stop();

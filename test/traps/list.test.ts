@@ -158,7 +158,7 @@ describe('E1 zombie: a reload that timed out is applied later', () => {
     const attempt = await world.attempt('2', [2, 1]);
     await world.stage(attempt);
     const rogue = new ServingClient(`unix:${world.socket}`);
-    world.simulator?.faults.delay({ what: 'load', model: 'fresh', ms: 900 });
+    world.simulator?.faults.delay({ what: 'load', model: 'fresh', ms: 600 });
     const fresh = { name: 'fresh', basePath: join(world.root, 'models/half'), platform: 'tensorflow' as const, versions: ['1'], labels: {} };
     const blocked = rogue.reload([{ ...fresh, name: 'half' }, fresh]);
     await until(() => stateOf(world, 1, 'fresh') === 'LOADING');

@@ -9,7 +9,6 @@ import { failure, Fixture } from '../tf-serving/fixture';
 import { call, MODEL, v, World } from '../agent/world';
 
 export const POLL_SECONDS = 0.1;
-export const one = { versions: ['1'] };
 
 const open: (Fixture | World | { close(): void })[] = [];
 
@@ -19,14 +18,14 @@ export function naiveHost(): Fixture {
   return at;
 }
 
-/** Version 1 (y = x/2 + 2) is AVAILABLE, promoted and in the boot file. */
-export async function agentHost(...args: Parameters<typeof World.start>): Promise<World> {
-  const world = await World.start(...args);
+export async function agentHost(versions?: Parameters<typeof World.start>[0], options: Parameters<typeof World.start>[1] = {}): Promise<World> {
+  const world = await World.start(versions, { pollSeconds: POLL_SECONDS, ...options }, { fileSystemPollWaitSeconds: POLL_SECONDS });
   open.push(world);
   return world;
 }
 
-export async function agentHostServing1(...args: Parameters<typeof World.start>): Promise<World> {
+/** Version 1 (y = x/2 + 2) is AVAILABLE, promoted and in the boot file. */
+export async function agentHostServing1(...args: Parameters<typeof agentHost>): Promise<World> {
   const world = await agentHost(...args);
   await world.bringUp(await world.attempt('1', [1, 1]));
   return world;
@@ -76,12 +75,12 @@ export function asker(world: World): { ask(version?: string): Promise<string>; c
 
 /** Asks all the time until told to stop; gives back every different answer, in order. */
 export function traffic(world: World): { stop(): Promise<readonly string[]> } {
-  const { ask } = asker(world);
+  const client = asker(world);
   const answers: string[] = [];
   let running = true;
   const done = (async () => {
     while (running) {
-      const answer = await ask();
+      const answer = await client.ask();
       if (answers.at(-1) !== answer) answers.push(answer);
       await new Promise((resolve) => { setTimeout(resolve, 2); });
     }
