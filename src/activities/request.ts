@@ -191,8 +191,30 @@ function invalid(error: z.ZodError, input: unknown, what: string): SegueError {
 
 function explain(issue: z.core.$ZodIssue): { path: string; message: string }[] {
   const path = issue.path.join('.');
-  if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.code === 'invalid_type' && issue.input === undefined ? 'is required' : issue.message }];
+  if (issue.code !== 'unrecognized_keys') return [{ path, message: inWords(issue) }];
   return issue.keys.map((key) => ({ path: path === '' ? key : `${path}.${key}`, message: `unknown key${suggestion(key, path)}` }));
+}
+
+/** Our own words where zod would speak of its types. */
+function inWords(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type': return issue.input === undefined ? 'is required' : issue.message.startsWith('Invalid input') ? `want ${article(issue.expected)}, found ${shown(issue)}` : issue.message;
+    case 'too_small': return issue.origin === 'array' ? `at least ${issue.minimum} element` : `at least ${issue.minimum}`;
+    case 'too_big': return issue.origin === 'array' ? `at most ${issue.maximum} elements` : issue.origin === 'string' ? `at most ${issue.maximum} characters` : `at most ${issue.maximum}`;
+    case 'invalid_union': return `want a number, or numbers in nested arrays; found ${shown(issue)}`;
+    case 'invalid_value': return `want one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}; found ${shown(issue)}`;
+    default: return issue.message;
+  }
+}
+
+/** Never what stands in `source`, and never a whole object: either may hold a secret. */
+function shown({ input, path }: z.core.$ZodIssue): string {
+  if (typeof input === 'object') return input === null ? 'null' : Array.isArray(input) ? 'an array' : 'an object';
+  return path[0] === 'source' ? article(typeof input) : JSON.stringify(input).slice(0, 60);
+}
+
+function article(type: string): string {
+  return type === 'int' ? 'a whole number' : /^[aeio]/.test(type) ? `an ${type}` : `a ${type}`;
 }
 
 /** First among the keys of this object, then in the others: `drainSeconds` at the top belongs to `strategy`. */

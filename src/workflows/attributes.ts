@@ -12,19 +12,14 @@ const phase = defineSearchAttributeKey('SeguePhase', SearchAttributeType.KEYWORD
 const outcome = defineSearchAttributeKey('SegueOutcome', SearchAttributeType.KEYWORD);
 
 export const attributes = {
-  request(request: RolloutRequest): SearchAttributeUpdatePair[] {
-    return [{ key: fleet, value: request.fleet }, { key: model, value: request.model }, { key: version, value: request.version }];
-  },
-
   child(request: RolloutRequest): TypedSearchAttributes {
     return new TypedSearchAttributes([{ key: fleet, value: request.fleet }, { key: model, value: request.model }, { key: version, value: request.version }]);
   },
 
-  show(status: Status): void {
+  show(request: RolloutRequest, status: Status): void {
+    const wanted: [typeof fleet, string | undefined][] = [[fleet, request.fleet], [model, request.model], [version, request.version], [phase, status.phase], [outcome, status.verdict?.outcome]];
     const now = workflowInfo().typedSearchAttributes;
-    const pairs: SearchAttributeUpdatePair[] = [];
-    if (now.get(phase) !== status.phase) pairs.push({ key: phase, value: status.phase });
-    if (status.verdict !== undefined && now.get(outcome) !== status.verdict.outcome) pairs.push({ key: outcome, value: status.verdict.outcome });
-    if (pairs.length > 0) upsertSearchAttributes(pairs);
+    const changed = wanted.flatMap(([key, value]): SearchAttributeUpdatePair[] => (value === undefined || now.get(key) === value ? [] : [{ key, value }]));
+    if (changed.length > 0) upsertSearchAttributes(changed);
   },
 } as const;

@@ -15,6 +15,8 @@ export function hostCalls(at: { readonly fleet: FleetName; readonly server: Serv
     scheduleToCloseTimeout: boundSeconds * 1000,
     startToCloseTimeout: boundSeconds * 1000,
     heartbeatTimeout: HEARTBEAT_TIMEOUT_SECONDS * 1000,
+    // Settles when the activity has really closed: nothing new begins beside an old one that is only asked to stop.
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
     retry: { initialInterval: 1000, backoffCoefficient: 2, maximumInterval: 10_000, maximumAttempts: HOST_MAX_ATTEMPTS },
   };
   return proxyActivities<HostActivities>(options);

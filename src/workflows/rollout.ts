@@ -2,7 +2,7 @@
 
 import {
   allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, isCancellation, setCurrentDetails, setHandler,
-  startChild, upsertSearchAttributes, workflowInfo, type ChildWorkflowHandle,
+  startChild, workflowInfo, type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { ABORT_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS } from '../domain/bounds';
 import { isFailureCode, unreachable, type Failure } from '../domain/failures';
@@ -86,7 +86,6 @@ export async function rollout(input: unknown): Promise<Verdict> {
       throw failedWith(refusalOf(error));
     }
     if (early !== undefined) wish(early);
-    upsertSearchAttributes(attributes.request(state.request));
     for (;;) {
       plan = planRollout(state, Date.now());
       show();
@@ -203,7 +202,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
     if (state === undefined) return;
     const now = status();
     setCurrentDetails(detailsOf(state, now));
-    attributes.show(now);
+    attributes.show(state.request, now);
   }
 
   function known(): RolloutState {
@@ -214,9 +213,8 @@ export async function rollout(input: unknown): Promise<Verdict> {
   function refusalOf(error: unknown): Verdict {
     const failure = failureFrom(error, 'beginAttempt', 'control' as ServerName);
     const said: Failure = failure === 'notSeen' ? { code: 'Bug', message: messageOf(error) } : failure;
-    verdict = state === undefined
-      ? { outcome: 'rejected', code: said.code, message: said.message, servers: {}, notSeen: [] }
-      : { ...verdictOf(state, 'rejected', said), message: said.message };
+    const message = `${said.code}: ${said.message}`;
+    verdict = state === undefined ? { outcome: 'rejected', code: said.code, message, servers: {}, notSeen: [] } : { ...verdictOf(state, 'rejected', said), message };
     show();
     return verdict;
   }

@@ -51,11 +51,11 @@ const bad: [why: string, input: unknown, path: string, message: RegExp][] = [
   ['another protocol', source({ endpoint: 'ftp://x' }), 'source.endpoint', /http/],
   ['a secret as credentials', source({ credentials: 'AKIA:secret' }), 'source.credentials', /never a secret/],
   ['a wave of nobody', { ...least, strategy: { waves: ['0'] } }, 'strategy.waves.0', /a wave is/],
-  ['a wave as a number', { ...least, strategy: { waves: [1] } }, 'strategy.waves.0', /string/],
-  ['nobody may be unavailable', { ...least, strategy: { maxUnavailable: 0 } }, 'strategy.maxUnavailable', />=1/],
-  ['another mode', { ...least, strategy: { mode: 'fast' } }, 'strategy.mode', /availability/],
-  ['negative seconds', { ...least, strategy: { bakeSeconds: -1 } }, 'strategy.bakeSeconds', />=0/],
-  ['a probe with text', { ...least, probe: { inputs: { x: 'a' } } }, 'probe.inputs.x', /./],
+  ['a wave as a number', { ...least, strategy: { waves: [1] } }, 'strategy.waves.0', /want a string, found 1/],
+  ['nobody may be unavailable', { ...least, strategy: { maxUnavailable: 0 } }, 'strategy.maxUnavailable', /at least 1$/],
+  ['another mode', { ...least, strategy: { mode: 'fast' } }, 'strategy.mode', /want one of "availability", "resource"; found "fast"/],
+  ['negative seconds', { ...least, strategy: { bakeSeconds: -1 } }, 'strategy.bakeSeconds', /at least 0$/],
+  ['a probe with text', { ...least, probe: { inputs: { x: 'a' } } }, 'probe.inputs.x', /want a number, or numbers in nested arrays; found "a"/],
   ['another policy', { ...least, onFailure: 'ignore' }, 'onFailure', /rollback/],
 ];
 test.each(bad)('%s is refused, with its path', (_why, input, path, message) => {
@@ -70,6 +70,11 @@ test('a password in an endpoint is refused without being repeated', () => {
   const found = refusal(source({ endpoint: 'http://user:hunter2@host' }));
   expect(found.message).not.toContain('hunter2');
   expect(found.path).toBe('source.endpoint');
+});
+
+test('keys where a reference belongs are refused without being repeated', () => {
+  const found = refusal(source({ credentials: { accessKeyId: 'AKIA123', secretAccessKey: 'hunter2' } }));
+  expect(found.message).toBe('source.credentials: want a string, found an object');
 });
 
 test('a request too large for histories is refused', () => expect(refusal({ ...least, reason: 'x'.repeat(70_000) }).message).toMatch(/at most 65536/));
