@@ -181,10 +181,12 @@ describe('14: START for ever', () => {
     const attempt = await world.attempt('2', [2, 1]);
     await world.stage(attempt);
     await world.the.reloadConfig(attempt, call());
+    await until(() => stateOf(world, 2) === 'START');
     await world.the.abortAttempt(attempt, call());
-    const view = await world.the.beginAttempt(await world.attempt('3', [3, 1]), call());
-    await until(async () => (await world.the.beginAttempt(await world.attempt('3', [3, 1]), call())).states['2' as never] !== 'START');
-    expect(view.aspired).toEqual(['1']);
+    const next = { ...attempt, token: [2, 2] as const };
+    await world.the.beginAttempt(next, call());
+    const view = await world.the.unloadVersion({ attempt: next, version: v('2'), unloadDeadlineSeconds: 1 }, call());
+    expect([view.aspired, view.states['2' as never], stateOf(world, 2)]).toEqual([['1'], 'END', 'START']);
   });
 });
 
