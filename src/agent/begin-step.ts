@@ -1,5 +1,6 @@
 // beginAttempt: raises the token, stops and proves stopped what a lower one was doing, removes what no live attempt owns.
 
+import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { compareTokens } from '../domain/names';
 import type { Live } from './live';
@@ -25,6 +26,13 @@ export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): 
   await dropForeignPartial(parts, attempt);
   await tidyPartial(parts, model);
   await prune(parts, attempt, live);
+}
+
+/** A number that was ever served here stands for that content; where the wanted one is known, nothing need be fetched to see that it is another. */
+function refuseReused(parts: Parts, { model, version, digest }: Attempt): void {
+  const found = version === undefined ? undefined : parts.journal.entry(model).served[version];
+  if (version === undefined || digest === undefined || found === undefined || found === digest) return;
+  throw fail('VersionReused', `begin ${model}/${version} on ${parts.server}: want ${digest}, but ${found} was served here under this number; give the new content a new number`, { version, want: digest, found });
 }
 
 /** Bytes of another version or listing are of no use to this attempt. */

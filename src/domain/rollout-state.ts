@@ -105,7 +105,9 @@ export function begin(request: RolloutRequest): RolloutState {
 export function claimed(state: RolloutState, claim: Claim, nowMs: number): RolloutState {
   const names = [...claim.servers].sort();
   const fresh: ServerState = { activity: 'none', fenced: !claim.unsettled, direction: 'forward', attempt: 0, released: false, notSeen: false, listed: false, aspired: [], lingering: [], sinceMs: nowMs };
-  return { ...state, claim: { ...claim, servers: names }, servers: Object.fromEntries(names.map((name) => [name, fresh])) };
+  // What is stable under this very number says what the number stands for, before anything is listed or fetched.
+  const known = claim.stable?.version === state.request.version ? claim.stable.digest : undefined;
+  return { ...state, claim: { ...claim, servers: names }, ...(known === undefined ? {} : { digest: known }), servers: Object.fromEntries(names.map((name) => [name, fresh])) };
 }
 
 export function tokenOf(state: RolloutState, attempt: number): Token {
@@ -210,7 +212,7 @@ export function updated(state: RolloutState, request: RolloutRequest): RolloutSt
   if (!sourceChanged && failureOf(state) === undefined) return { ...state, request };
   const { resolved: _resolved, failure: _failure, digest, refusal: _refusal, ...rest } = state;
   // What was only ever fetched from the old source binds nobody; what some server serves is this version for ever.
-  const bound = Object.values<ServerState>(state.servers).some((server) => server.serving === request.version);
+  const bound = state.claim?.stable?.version === request.version || Object.values<ServerState>(state.servers).some((server) => server.serving === request.version);
   // Whoever was silent is asked again: that its agent is back is why somebody ends a hold.
   const servers = Object.fromEntries(Object.entries<ServerState>(state.servers).map(([name, server]) => [name, { ...server, notSeen: false }]));
   return { ...rest, request, servers, attempt: state.attempt + 1, ...(bound && digest !== undefined ? { digest } : {}) };

@@ -62,7 +62,7 @@ function message(state: RolloutState, outcome: Outcome, failure: Failure | undef
   const servers = names(state).length - unseen.length;
   switch (outcome) {
     case 'served': return `${model}/${version} is served by ${servers} of ${names(state).length} servers${probedText(state)}${seen}`;
-    case 'alreadyServed': return `${model}/${version} was served already by ${servers} of ${names(state).length} servers; nothing was changed${state.digest === undefined ? ' (the source has no manifest.json, so its content was not compared)' : ''}${seen}`;
+    case 'alreadyServed': return `${model}/${version} was served already by ${servers} of ${names(state).length} servers; nothing was changed${state.resolved?.digest === undefined ? ' (the source has no manifest.json, so its content was not compared)' : ''}${seen}`;
     case 'aborted': return `${notBack}aborted${state.wish.kind === 'abort' ? `${state.wish.by === undefined ? '' : ` by ${state.wish.by}`}${state.wish.reason === undefined ? '' : `: ${state.wish.reason}`}` : ''}${seen}`;
     case 'superseded': return `superseded${state.wish.kind === 'supersede' ? ` by ${state.wish.by}` : ''}${why === '' ? '' : ` (${why})`}${seen}`;
     case 'cancelled': return `cancelled${seen}`;

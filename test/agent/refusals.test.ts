@@ -33,6 +33,16 @@ test('a name that would be a path is refused, whatever parsed it before', async 
   await expect(world.the.abortAttempt({ ...attempt, model: '../x' as ModelName }, call())).rejects.toMatchObject({ code: 'InvalidInput' });
 });
 
+test('other content under a number that was served here is refused before anything is fetched', async () => {
+  world = await World.start({ 1: 'two' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const reads = world.s3.log().length;
+  const other = { ...(await world.attempt('1', [2, 1])), digest: `sha256:${'0'.repeat(64)}` as Digest };
+  await expect(world.the.beginAttempt(other, call())).rejects.toMatchObject({ code: 'VersionReused', detail: { version: '1', want: other.digest } });
+  expect(world.s3.log().slice(reads).filter((line) => line.operation === 'GetObject')).toEqual([]);
+  expect(world.listed()).toEqual({ half: ['1'] });
+});
+
 test('a source that changed since the rollout looked', async () => {
   world = await World.start({ 1: 'two' });
   const attempt = await world.attempt('1', [1, 1]);

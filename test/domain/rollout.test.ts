@@ -169,6 +169,11 @@ describe('failing', () => {
     expect(story.plan().actions).toEqual([{ do: 'start', server: 'a', attempt: 2, goal: { direction: 'back', bake: false, version: '1' } }]);
   });
   test('a stale attempt is a supersession that was not told yet', () => expect(said(Story.claimed(['a']).resolved().started('a').failed('a', 'StaleAttempt', true).plan())).toEqual(['finish superseded StaleAttempt']));
+  test('other content under the stable number is refused when the listing says so, before a server is asked', () => {
+    const stable = { version: v(2), digest: 'sha256:stable' as Digest };
+    const story = new Story(happened.claimed(happened.begin(request()), { epoch: 100, servers: [s('a')], unsettled: false, stable }, 0)).resolved();
+    expect(said(story.plan())).toEqual(['finish failed VersionReused']);
+  });
   test('other content under a number that is served is refused', () => {
     const story = Story.claimed(['a', 'b'], { maxUnavailable: 2 }).resolved().started('a', 'b').served('a')
       .then((state) => happened.ended(state, s('b'), { kind: 'served', steps: [] }, report(state, 'b', { digest: 'sha256:other' as Digest }), 0));

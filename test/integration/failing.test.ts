@@ -46,6 +46,15 @@ test('a version that answers its probe wrongly rolls back', async () => {
   await keepHistories(on.world, 'probe-mismatch', handle.workflowId);
 });
 
+test('other content under the number that is served is VersionReused, and is not called served already', async () => {
+  await on.serve('1', HALF_PLUS_TWO, 2);
+  await upload(on.store, 'half/other/', HALF_PLUS_THREE, { manifest: true });
+  const { verdict, type } = await on.world.end(await on.world.start({ model: 'half', version: '1', ...on.from('half/other/') }));
+  expect(type).toBe('VersionReused');
+  expect(verdict).toMatchObject({ outcome: 'failed', servers: { a: { end: 'untouched' } } });
+  expect(await on.valueOf('a', 2)).toEqual({ version: '1', y: 3 });
+});
+
 test('nothing under the URI is SourceMissing, within seconds', async () => {
   await on.store.put('models', 'other/1/x', 'x');
   const handle = await on.world.start({ model: 'half', version: '1', ...on.from('half/1/') });
