@@ -14,6 +14,7 @@ import { tidyPartial } from './tidy';
 /** Runs after the fence has opened for this token and the older effect of the model, if any, has ended. Twice is once. */
 export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
   const { model, token } = attempt;
+  refuseReused(parts, attempt);
   await lookUntilCertain(parts, model, live.signal);
   await refuseUnmanageable(parts);
   await parts.list.refuseForeign(model);
