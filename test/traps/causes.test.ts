@@ -145,7 +145,7 @@ const INJECTED: Readonly<Partial<Record<Cause, Inject>>> = {
     abandon(world.the.downloadVersion(attempt, call(stop.signal)));
     await until(() => world.dir('staging/half').length > 0);
     await until(async () => (await Journal.open(world.root)).entry('half' as ModelName).partial !== undefined);
-    await new Promise((resolve) => { setTimeout(resolve, 3_200); }); // Nothing comes: that is the fact.
+    await new Promise((resolve) => { setTimeout(resolve, 6_000); }); // Nothing comes: that is the fact.
     return { address: `unix:${world.socket}`, root: world.root, entries: (await Journal.open(world.root)).models, blind: true };
   },
 };
