@@ -160,7 +160,7 @@ beforeAll(async () => {
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
     for (let next = left.pop(); next !== undefined; next = left.pop()) named.set(next[0], await answersTo(next[1]));
   }));
-}, 60_000);
+}, 240_000);
 
 async function answersTo(inject: Inject): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
