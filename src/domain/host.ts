@@ -103,10 +103,36 @@ export interface Progress {
   readonly version?: Version;
 }
 
-/** The `announce` signal an agent sends to its fleet. */
+/** The `announce` signal an agent sends to its fleet: at its start, and again whenever something in it changed. */
 export interface Announcement {
   readonly server: ServerName;
   readonly zone?: string;
   readonly incarnation: string;
   readonly allowEndpoints?: readonly string[];
+  /** false: there was no journal and nobody said yet what this server lists; nothing is reloaded until then (DESIGN §6). */
+  readonly seeded?: boolean;
+  /** Per model this agent knows: what it serves, and what is not as it was left. Absent: this agent has not looked yet. */
+  readonly models?: Readonly<Record<ModelName, ModelFact>>;
 }
+
+export interface ModelFact {
+  /** Promoted here; absent: nothing. */
+  readonly version?: Version;
+  readonly digest?: Digest;
+  readonly drift?: Drift;
+}
+
+/** Something changed that no rollout changed. Gone from the facts once it is as it was left again. */
+export interface Drift {
+  readonly what: DriftKind;
+  /** Host clock, epoch milliseconds, of the first look that saw it. */
+  readonly sinceMs: number;
+  /** What was found, what was wanted, and who could have done it: one sentence. */
+  readonly detail: string;
+  /** The agent puts it right by itself, from its journal. Otherwise bytes are missing, and the fleet repairs it with a rollout of its own. */
+  readonly repair: 'agent' | 'fleet';
+}
+
+/** serverRestarted: its list is the boot file's. foreignList: its states are not those of our last list. filesGone: a version's directory is not there.
+ *  notServed: listed, its files there, yet not AVAILABLE. bootFileEdited, journalGone: the agent's own files. */
+export type DriftKind = 'serverRestarted' | 'foreignList' | 'filesGone' | 'notServed' | 'bootFileEdited' | 'journalGone';
