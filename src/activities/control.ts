@@ -1,9 +1,9 @@
 // Activities that need no host: parsing, and talking to the fleet.
 
-import { ApplicationFailure, WithStartWorkflowOperation, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
+import { ApplicationFailure, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { defineUpdate } from '@temporalio/workflow';
 import type { ClaimRequest, Settlement } from '../domain/fleet';
-import { CONTROL_QUEUE, fleetWorkflowId, type FleetName } from '../domain/names';
+import { agentQueue, CONTROL_QUEUE, fleetWorkflowId, type FleetName, type ServerName } from '../domain/names';
 import type { RolloutRequest } from '../domain/request';
 import type { Claim } from '../domain/rollout-state';
 import { asActivity } from './failing';
@@ -11,6 +11,11 @@ import { parseRequest, parseUpdate } from './request';
 
 /** Shorter than the activity's own time-out: a call that waited on would keep its slot of the worker, for each try, until none is left. */
 const CLAIM_CALL_MS = 8_000;
+
+/** Temporal's number for the activity side of a queue (temporal.api.enums.v1.TaskQueueType). */
+const ACTIVITY_QUEUE = 2;
+/** A long poll lasts a minute; an agent that is there has asked again within it. */
+const POLL_MS = 90_000;
 
 export type ControlActivities = ReturnType<typeof createControlActivities>;
 
@@ -40,6 +45,27 @@ export function createControlActivities({ client }: { readonly client: Client })
       } catch (error) {
         throw unanswered(error, 'settle');
       }
+    }),
+
+    /** A rollout of the fleet's own. The id is given: a second try finds the first one's. */
+    startOwnRollout: ({ workflowId, input }: { readonly workflowId: string; readonly input: unknown }): Promise<void> => asActivity(async () => {
+      try {
+        await client.workflow.start('rollout', { workflowId, taskQueue: CONTROL_QUEUE, args: [input], workflowIdConflictPolicy: 'USE_EXISTING', workflowIdReusePolicy: 'REJECT_DUPLICATE' });
+      } catch (error) {
+        if (error instanceof WorkflowExecutionAlreadyStartedError) return;
+        throw unanswered(error, 'the start of a rollout');
+      }
+    }),
+
+    /** Those of the servers whose queue nobody has polled lately. */
+    checkPollers: ({ fleet, servers }: { readonly fleet: FleetName; readonly servers: readonly ServerName[] }): Promise<readonly ServerName[]> => asActivity(async () => {
+      const silent: ServerName[] = [];
+      for (const server of servers) {
+        const { pollers } = await client.workflowService.describeTaskQueue({ namespace: client.options.namespace, taskQueue: { name: agentQueue(fleet, server) }, taskQueueType: ACTIVITY_QUEUE });
+        const lastMs = Math.max(0, ...(pollers ?? []).map(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1000));
+        if (Date.now() - lastMs > POLL_MS) silent.push(server);
+      }
+      return silent;
     }),
   };
 }

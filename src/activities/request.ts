@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { nearest } from '../domain/did-you-mean';
 import { fail, type SegueError } from '../domain/failures';
-import { parseVersion, type FleetName, type ModelName, type Version } from '../domain/names';
+import { parseVersion, type Digest, type FleetName, type ModelName, type ServerName, type Version } from '../domain/names';
 import type { Probe, RolloutRequest, Strategy, TensorValue, Wave } from '../domain/request';
 import type { SourceRef } from '../domain/source';
 
@@ -63,7 +63,13 @@ const request = z.strictObject({
   fleet: name('fleet'),
   model: name('model'),
   version,
-  source,
+  source: source.optional(),
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'a digest is "sha256:" and 64 lower-case hex digits').optional(),
+  retire: z.literal(true).optional(),
+  repair: z.strictObject({ servers: z.array(name('server')).min(1).max(10_000) }).optional(),
+  allowKnownBad: z.boolean().optional(),
+  allowDowngrade: z.boolean().optional(),
+  allowReuse: z.boolean().optional(),
   strategy: strategy.optional(),
   probe: probe.optional(),
   onFailure: z.enum(['rollback', 'hold']).optional(),
@@ -71,6 +77,9 @@ const request = z.strictObject({
   reason: text.optional(),
   requestedBy: text.optional(),
   ciUrl: text.optional(),
+}).superRefine((value, context) => {
+  // A digest without a source is a version that the disks hold: nothing is fetched.
+  if (value.source === undefined && value.digest === undefined && value.retire === undefined) context.addIssue({ code: 'custom', path: ['source'], message: 'is required' });
 });
 
 const update = z.strictObject({
@@ -99,10 +108,15 @@ export function parseRequest(input: unknown): RolloutRequest {
   const parsed = request.safeParse(input, { reportInput: true });
   if (!parsed.success) throw invalid(parsed.error, input, 'the rollout request');
   const { strategy: wanted = {}, probe: asked, reason, requestedBy, ciUrl, ...value } = parsed.data;
+  const { digest, retire, repair } = value;
   return {
     fleet: value.fleet as FleetName, model: value.model as ModelName, version: value.version as Version,
-    source: withDefaults(value.source), strategy: strategyWithDefaults(wanted),
+    strategy: strategyWithDefaults(wanted),
     onFailure: value.onFailure ?? 'rollback', holdSeconds: value.holdSeconds ?? 3600,
+    ...(value.source === undefined || retire ? {} : { source: withDefaults(value.source) }),
+    ...(digest === undefined ? {} : { digest: digest as Digest }), ...(retire === undefined ? {} : { retire }),
+    ...(repair === undefined ? {} : { repair: { servers: repair.servers as ServerName[] } }),
+    ...(value.allowKnownBad ? { allowKnownBad: true } : {}), ...(value.allowDowngrade ? { allowDowngrade: true } : {}), ...(value.allowReuse ? { allowReuse: true } : {}),
     ...(asked === undefined ? {} : { probe: probeWithDefaults(asked) }),
     ...(reason === undefined ? {} : { reason }), ...(requestedBy === undefined ? {} : { requestedBy }), ...(ciUrl === undefined ? {} : { ciUrl }),
   };
@@ -114,11 +128,12 @@ export function parseUpdate(current: RolloutRequest, input: unknown): RolloutReq
   if (!parsed.success) throw invalid(parsed.error, input, 'the update');
   if (Object.keys(parsed.data).length === 0) throw fail('InvalidInput', `the update changes nothing: give at least one of ${Object.keys(update.shape).join(', ')}`, { path: '' });
   const { source: from, strategy: how, probe: asked, ...rest } = parsed.data;
-  const { probe: currentProbe, ...base } = current;
+  const { probe: currentProbe, source: currentSource, ...base } = current;
+  const merged = mergeSource(currentSource, from);
   const probed = asked === null ? undefined : asked === undefined ? currentProbe : probeWithDefaults(asked);
   return {
     ...base, ...definedOnly(rest),
-    source: mergeSource(current.source, from ?? {}),
+    ...(merged === undefined ? {} : { source: merged }),
     strategy: { ...current.strategy, ...definedOnly({ ...how, waves: how?.waves === undefined ? undefined : parseWaves(how.waves) }) },
     ...(probed === undefined ? {} : { probe: probed }),
   };
@@ -128,7 +143,9 @@ function withDefaults(from: z.infer<typeof source>): SourceRef {
   return { uri: slashed(from.uri), region: from.region ?? 'us-east-1', credentials: from.credentials ?? 'env', ...(from.endpoint === undefined ? {} : { endpoint: from.endpoint }) };
 }
 
-function mergeSource(current: SourceRef, from: NonNullable<z.infer<typeof update>['source']>): SourceRef {
+function mergeSource(current: SourceRef | undefined, from: z.infer<typeof update>['source']): SourceRef | undefined {
+  if (from === undefined) return current;
+  if (current === undefined) throw fail('InvalidInput', 'source: this rollout has no source to change: it serves what the disks hold', { path: 'source' });
   const { endpoint: old, ...rest } = current;
   const chosen = from.endpoint === null ? undefined : (from.endpoint ?? old);
   return { ...rest, uri: from.uri === undefined ? current.uri : slashed(from.uri), region: from.region ?? current.region, credentials: from.credentials ?? current.credentials, ...(chosen === undefined ? {} : { endpoint: chosen }) };

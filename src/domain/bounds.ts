@@ -37,6 +37,10 @@ export const EMPTY_FLEET_SECONDS = 10;
 export const CLAIM_SECONDS = 300;
 /** The verdict is told to the fleet for this long; a fleet that never heard it fences the hosts before their next use. */
 export const SETTLE_SECONDS = 300;
+/** Starting a workflow takes milliseconds; a Temporal that does not take it for so long is away, and the fleet plans again. */
+export const START_OWN_SECONDS = 120;
+/** One small question to Temporal for each agent. */
+export const CHECK_POLLERS_SECONDS = 120;
 
 /** From schedule to close of one step, seconds. */
 export function stepSeconds(step: Step, input: TransitionInput): number {

@@ -1,11 +1,13 @@
-// What a fleet remembers: members, what is stable, who holds which model; and what it does about it. Small: no per-step events, owns no children.
+// What a fleet remembers: members, what is stable, who holds which model. How each thing that happens changes it; what to do about it is decided in fleet-plan.ts.
 
-import { fail, type SegueError } from './failures';
 import { endpointAllowed } from './endpoints';
+import { fail, type FailureCode, type SegueError } from './failures';
 import type { Announcement } from './host';
-import type { Digest, FleetName, ModelName, ServerName, Version } from './names';
-import type { Claim, Stable } from './rollout-state';
-import type { Outcome } from './verdict';
+import { compareVersions, type Digest, type FleetName, type ModelName, type ServerName, type Version } from './names';
+import type { Probe } from './request';
+import type { Claim, KnownBad, Stable } from './rollout-state';
+import type { SourceRef } from './source';
+import { isServed, type Outcome } from './verdict';
 
 export interface RolloutRef {
   readonly workflowId: string;
@@ -17,6 +19,21 @@ export interface Holder extends RolloutRef {
   readonly version: Version;
   /** As answered to it: the same claim again gets the same answer. */
   readonly unsettled: boolean;
+  /** Started by the fleet, for these servers. */
+  readonly repair?: readonly ServerName[];
+}
+
+/** A rollout the fleet starts by itself: until it claims, and after it failed, this is all that is known of it. */
+export interface OwnRollout {
+  readonly workflowId: string;
+  readonly why: 'repair' | 'rollback' | 'retire';
+  /** Only for a repair. */
+  readonly servers?: readonly ServerName[];
+  readonly askedMs: number;
+  /** Workflow time of its start; absent: not started yet. */
+  readonly startedMs?: number;
+  readonly by?: string;
+  readonly reason?: string;
 }
 
 export interface ModelState {
@@ -24,12 +41,19 @@ export interface ModelState {
   /** The version before: the one whose directory agents keep, so that going back needs no bytes. */
   readonly retained?: Stable;
   readonly holder?: Holder;
+  /** The newest last; bounded. */
+  readonly knownBad?: readonly KnownBad[];
+  readonly own?: OwnRollout;
+  /** Repairs that failed one after the other, and when the next may begin. */
+  readonly failedRepairs?: { readonly count: number; readonly nextMs: number; readonly last: string };
 }
 
 export interface Member extends Announcement {
   /** Workflow time of its first and its last announcement, epoch milliseconds. */
   readonly sinceMs: number;
   readonly announcedMs: number;
+  /** Nobody polls its queue, since when by the last check that saw it so. A fact, and nothing follows from it about the server. */
+  readonly silentSinceMs?: number;
 }
 
 export interface FleetState {
@@ -40,12 +64,21 @@ export interface FleetState {
   readonly models: Readonly<Record<ModelName, ModelState>>;
   /** Holders that a newer claim replaced and that have not been told yet. */
   readonly superseded: readonly (RolloutRef & { readonly by: string })[];
+  /** Workflow time of the last check of who polls. */
+  readonly checkedMs?: number;
+  /** Between two checks; ten minutes unless `refresh` said otherwise. */
+  readonly checkSeconds?: number;
 }
 
 export interface ClaimRequest extends RolloutRef {
   readonly model: ModelName;
   readonly version: Version;
   readonly endpoint?: string;
+  /** false: it brings no source, so no endpoint is asked of anybody. */
+  readonly fetches?: false;
+  /** From a rollout that the fleet started: only these servers, and never against another holder. */
+  readonly repair?: readonly ServerName[];
+  readonly allowDowngrade?: true;
 }
 
 /** A rollout's last word to its fleet. */
@@ -54,48 +87,56 @@ export interface Settlement extends RolloutRef {
   readonly version: Version;
   readonly digest?: Digest;
   readonly outcome: Outcome;
+  readonly code?: FailureCode;
   /** The epoch it held: a fleet that lost its state learns from it not to fall behind. */
   readonly epoch: number;
+  readonly source?: SourceRef;
+  readonly probe?: Probe;
+  /** Per server that ended as served, what it serves. */
+  readonly serving?: Readonly<Record<ServerName, Version>>;
+  readonly knownBad?: KnownBad;
 }
 
-export type FleetAction = { readonly do: 'supersede'; readonly holder: RolloutRef; readonly by: string } | { readonly do: 'complete' };
-/** Why the fleet rests: data for a person. */
-export type FleetWaiting = { readonly on: 'rollout'; readonly model: ModelName; readonly holder: string } | { readonly on: 'wish' };
+/** More than this is a history, not a memory; the oldest is forgotten. */
+const MAX_KNOWN_BAD = 20;
+/** A repair that fails is tried again after this, twice as long each time, up to the longest. */
+const REPAIR_RETRY_MS = 30_000;
+const LONGEST_REPAIR_RETRY_MS = 600_000;
 
 export function emptyFleet(fleet: FleetName): FleetState {
   return { fleet, epoch: 0, members: {}, models: {}, superseded: [] };
-}
-
-export function planFleet(state: FleetState): { readonly actions: readonly FleetAction[]; readonly waits: readonly FleetWaiting[] } {
-  const supersede = state.superseded.map(({ workflowId, runId, by }): FleetAction => ({ do: 'supersede', holder: { workflowId, runId }, by }));
-  const held = Object.entries<ModelState>(state.models).flatMap(([model, { holder }]): FleetWaiting[] => (holder === undefined ? [] : [{ on: 'rollout', model: model as ModelName, holder: holder.workflowId }]));
-  if (supersede.length === 0 && held.length === 0 && isForgettable(state)) return { actions: [{ do: 'complete' }], waits: [] };
-  return { actions: supersede, waits: held.length > 0 ? held : [{ on: 'wish' }] };
-}
-
-/** Without members and without anything stable there is nothing to remember: a typo makes no immortal fleet. */
-function isForgettable(state: FleetState): boolean {
-  return Object.keys(state.members).length === 0 && Object.values<ModelState>(state.models).every((model) => model.stable === undefined);
 }
 
 /** Newest wins and waits for nobody; the fence on each host keeps it safe. The same run asking again gets the same answer. */
 export function claim(state: FleetState, request: ClaimRequest, nowMs: number): { readonly state: FleetState; readonly answer: Claim } | { readonly refused: SegueError } {
   const refused = reasonNotClaimable(state, request);
   if (refused !== undefined) return { refused };
-  const model = state.models[request.model] ?? {};
+  const { own, ...model } = modelOf(state, request.model);
   const before = model.holder;
   if (before?.runId === request.runId) return { state, answer: answerTo(state, model, before) };
   // A fleet that lost its state restarts from the clock, which is ahead of every epoch it gave out before.
   const epoch = Math.max(state.epoch + 1, nowMs);
-  const holder: Holder = { workflowId: request.workflowId, runId: request.runId, epoch, version: request.version, unsettled: before !== undefined };
+  const holder: Holder = {
+    workflowId: request.workflowId, runId: request.runId, epoch, version: request.version, unsettled: before !== undefined,
+    ...(request.repair === undefined ? {} : { repair: request.repair }),
+  };
   const superseded = before === undefined ? state.superseded : [...state.superseded, { workflowId: before.workflowId, runId: before.runId, by: request.workflowId }];
-  const next = { ...state, epoch, superseded, models: { ...state.models, [request.model]: { ...model, holder } } };
+  // What the fleet was about to start is this very rollout, or what this one replaces: a repair begins again by itself where it is still needed.
+  const kept = own === undefined || own.workflowId === request.workflowId || own.why === 'repair' ? {} : { own };
+  const next = { ...withModel(state, request.model, { ...model, ...kept, holder }), epoch, superseded };
   return { state: next, answer: answerTo(next, model, holder) };
 }
 
 function reasonNotClaimable(state: FleetState, request: ClaimRequest): SegueError | undefined {
   const members = Object.values<Member>(state.members);
+  const { holder, stable } = modelOf(state, request.model);
   if (members.length === 0) return fail('InvalidInput', `fleet: no agent has announced itself to fleet ${JSON.stringify(state.fleet)}; start one with: segue agent --fleet ${state.fleet} --server NAME --root DIR --serving HOST:PORT`, { path: 'fleet' });
+  if (request.repair !== undefined && holder !== undefined && holder.runId !== request.runId) return fail('StaleAttempt', `repair of ${request.model}: ${holder.workflowId} holds the model; what is still behind after it is repaired then`, { holder: holder.workflowId });
+  if (request.repair !== undefined && !members.some(({ server }) => request.repair?.includes(server))) return fail('StaleAttempt', `repair of ${request.model}: ${request.repair.join(', ')} left the fleet`, {});
+  if (stable !== undefined && request.allowDowngrade !== true && request.repair === undefined && compareVersions(request.version, stable.version) < 0) {
+    return fail('InvalidInput', `version: ${request.version} is older than ${stable.version}, which is stable; go back with segue rollout rollback, or say allowDowngrade (--allow-downgrade)`, { path: 'version', stable: stable.version });
+  }
+  if (request.fetches === false) return undefined;
   const refusing = members.filter((member) => !endpointAllowed(request.endpoint, member.allowEndpoints ?? []));
   if (refusing.length === 0) return undefined;
   return fail('EndpointNotAllowed', `source.endpoint: ${request.endpoint ?? 'the endpoint of AWS'} is not among the endpoints that ${refusing.map((member) => member.server).join(', ')} allows; add --allow-endpoint to its agent or use one it has: ${refusing[0]?.allowEndpoints?.join(', ') ?? ''}`, { path: 'source.endpoint' });
@@ -103,10 +144,12 @@ function reasonNotClaimable(state: FleetState, request: ClaimRequest): SegueErro
 
 function answerTo(state: FleetState, model: ModelState, holder: Holder): Claim {
   const picky = Object.values<Member>(state.members).flatMap(({ server, allowEndpoints = [] }) => (allowEndpoints.length === 0 ? [] : [[server, allowEndpoints] as const]));
+  const members = (Object.keys(state.members) as ServerName[]).sort();
   return {
-    epoch: holder.epoch, servers: (Object.keys(state.members) as ServerName[]).sort(), unsettled: holder.unsettled,
+    epoch: holder.epoch, servers: holder.repair === undefined ? members : members.filter((name) => holder.repair?.includes(name)), unsettled: holder.unsettled,
     ...(picky.length === 0 ? {} : { allowEndpoints: Object.fromEntries(picky) as Record<ServerName, readonly string[]> }),
     ...(model.stable === undefined ? {} : { stable: model.stable }),
+    ...(model.knownBad === undefined ? {} : { knownBad: model.knownBad }),
   };
 }
 
@@ -115,17 +158,63 @@ export function supersededTold(state: FleetState, holder: RolloutRef): FleetStat
   return { ...state, superseded: state.superseded.filter((one) => one.runId !== holder.runId) };
 }
 
-/** Only the holder's verdict moves what is stable; the last word of a superseded rollout changes nothing. */
-export function settle(state: FleetState, last: Settlement): FleetState {
-  const model = state.models[last.model] ?? {};
+/** Only the holder's verdict moves what is stable; the last word of a superseded rollout changes nothing but what is known to be bad. */
+export function settle(state: FleetState, last: Settlement, nowMs: number): FleetState {
+  const model = remembering(modelOf(state, last.model), last.knownBad);
+  const told = supersededTold(withModel(state, last.model, model), last);
   const lost = model.holder === undefined && last.epoch > state.epoch;
-  if (model.holder?.runId !== last.runId && !lost) return supersededTold(state, last);
-  const { holder: _holder, ...rest } = model;
-  const served = last.outcome === 'served' || last.outcome === 'alreadyServed';
-  const stable: Stable = { version: last.version, ...(last.digest === undefined ? {} : { digest: last.digest }) };
-  const moved = served && rest.stable?.version !== last.version && rest.stable !== undefined ? { retained: rest.stable } : {};
-  const next: ModelState = served ? { ...rest, ...moved, stable } : rest;
-  return { ...supersededTold(state, last), epoch: Math.max(state.epoch, last.epoch), models: { ...state.models, [last.model]: next } };
+  if (model.holder?.runId !== last.runId && !lost) return told;
+  const { holder, failedRepairs, ...rest } = model;
+  const epoch = Math.max(state.epoch, last.epoch);
+  if (!isServed(last.outcome)) {
+    const repairs = holder?.repair === undefined || last.outcome === 'superseded' ? failedRepairs : afterFailedRepair(failedRepairs, last, nowMs);
+    return { ...withModel(told, last.model, { ...rest, ...(repairs === undefined ? {} : { failedRepairs: repairs }) }), epoch };
+  }
+  const served = last.outcome === 'retired' ? retired(rest) : moved(rest, last, holder?.repair !== undefined);
+  return { ...withModel(told, last.model, served), epoch, members: withServing(told.members, last) };
+}
+
+function remembering(model: ModelState, bad: KnownBad | undefined): ModelState {
+  if (bad === undefined) return model;
+  return { ...model, knownBad: [...(model.knownBad ?? []).filter((one) => one.digest !== bad.digest), bad].slice(-MAX_KNOWN_BAD) };
+}
+
+function afterFailedRepair(before: ModelState['failedRepairs'], { outcome, code }: Settlement, nowMs: number): NonNullable<ModelState['failedRepairs']> {
+  const count = (before?.count ?? 0) + 1;
+  return { count, nextMs: nowMs + Math.min(LONGEST_REPAIR_RETRY_MS, REPAIR_RETRY_MS * 2 ** (count - 1)), last: code ?? outcome };
+}
+
+function moved(model: ModelState, { version, digest, source, probe, knownBad: _bad }: Settlement, repair: boolean): ModelState {
+  // A repair brings servers to what is stable; it does not say what that is.
+  if (repair && model.stable !== undefined) return model;
+  const same = model.stable?.version === version ? model.stable : undefined;
+  const stable: Stable = {
+    ...(same ?? sourceOfRetained(model, version)), version,
+    ...(digest === undefined ? {} : { digest }), ...(source === undefined ? {} : { source }), ...(probe === undefined ? {} : { probe }),
+  };
+  return { ...model, ...(same === undefined && model.stable !== undefined ? { retained: model.stable } : {}), stable };
+}
+
+/** Going back brings no source; where the version came from is known since it was stable before. */
+function sourceOfRetained({ retained }: ModelState, version: Version): Partial<Stable> {
+  return retained?.version === version ? retained : {};
+}
+
+function retired({ stable: _stable, retained: _retained, ...model }: ModelState): ModelState {
+  return model;
+}
+
+/** What a rollout saw its servers come to counts as said by their agents, until they say it themselves. */
+function withServing(members: FleetState['members'], { model, serving = {}, digest, outcome }: Settlement): FleetState['members'] {
+  return Object.fromEntries(Object.entries<Member>(members).map(([name, member]) => {
+    if (member.models === undefined) return [name, member];
+    const { [model]: _fact, ...others } = member.models;
+    const version = serving[name as ServerName];
+    if (outcome === 'retired') return [name, { ...member, models: others }];
+    if (version === undefined) return [name, member];
+    // A drift that is still there is told again.
+    return [name, { ...member, models: { ...others, [model]: { version, ...(digest === undefined ? {} : { digest }) } } }];
+  })) as FleetState['members'];
 }
 
 export function announced(state: FleetState, announcement: Announcement, nowMs: number): FleetState {
@@ -138,4 +227,78 @@ export function announced(state: FleetState, announcement: Announcement, nowMs: 
 export function left(state: FleetState, server: ServerName): FleetState {
   const { [server]: _gone, ...members } = state.members;
   return { ...state, members };
+}
+
+/** Who was asked for, and of those who does not poll; a server that joined meanwhile is not spoken of. */
+export function checked(state: FleetState, asked: readonly ServerName[], silent: readonly ServerName[], nowMs: number): FleetState {
+  const members = Object.fromEntries(Object.entries<Member>(state.members).map(([name, member]) => {
+    const { silentSinceMs, ...rest } = member;
+    if (!asked.includes(name as ServerName)) return [name, member];
+    return [name, silent.includes(name as ServerName) ? { ...rest, silentSinceMs: silentSinceMs ?? nowMs } : rest];
+  })) as FleetState['members'];
+  return { ...state, members, checkedMs: nowMs };
+}
+
+// ---- what people ask of a fleet ----
+
+/** @param version the one to leave; absent: what is stable now. */
+export function reasonNotRollback(state: FleetState, model: ModelName, version?: Version): SegueError | undefined {
+  const { stable, retained, holder } = modelOf(state, model);
+  if (stable === undefined) return fail('InvalidInput', `model: nothing of ${model} is stable in fleet ${state.fleet}; there is nothing to go back from`, { path: 'model' });
+  if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; roll that one back or abort it: segue rollout rollback ${holder.workflowId}`, { path: 'model' });
+  if (version !== undefined && version !== stable.version) return fail('InvalidInput', `version: ${version} is not what is stable (${stable.version}); only what is stable is rolled back`, { path: 'version' });
+  if (retained === undefined) return fail('InvalidInput', `model: no version before ${stable.version} is known of ${model}; start a rollout of the one you want with allowDowngrade`, { path: 'model' });
+  return undefined;
+}
+
+export function reasonNotRetirable(state: FleetState, model: ModelName): SegueError | undefined {
+  const { stable, holder } = modelOf(state, model);
+  if (stable === undefined && holder === undefined) return fail('InvalidInput', `model: fleet ${state.fleet} knows no model ${model}; it has ${Object.keys(state.models).join(', ') || 'none'}`, { path: 'model' });
+  if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; abort it first: segue rollout abort ${holder.workflowId}`, { path: 'model' });
+  if (stable === undefined) return fail('InvalidInput', `model: nothing of ${model} is stable; there is nothing to retire`, { path: 'model' });
+  return undefined;
+}
+
+export interface Asked {
+  readonly model: ModelName;
+  readonly reason?: string;
+  readonly by?: string;
+}
+
+/** The stable content is bad from now on, and the version before is rolled out from the disks. */
+export function rollbackAsked(state: FleetState, { model, ...asked }: Asked, nowMs: number): FleetState {
+  const { stable } = modelOf(state, model);
+  const bad = stable?.digest === undefined ? undefined : { digest: stable.digest, version: stable.version, why: `rolled back${asked.by === undefined ? '' : ` by ${asked.by}`}${asked.reason === undefined ? '' : `: ${asked.reason}`}`, atMs: nowMs };
+  return withModel(state, model, { ...remembering(modelOf(state, model), bad), own: { workflowId: `rollback/${state.fleet}/${model}/${nowMs}`, why: 'rollback', askedMs: nowMs, ...asked } });
+}
+
+export function retireAsked(state: FleetState, { model, ...asked }: Asked, nowMs: number): FleetState {
+  return withModel(state, model, { ...modelOf(state, model), own: { workflowId: `retire/${state.fleet}/${model}/${nowMs}`, why: 'retire', askedMs: nowMs, ...asked } });
+}
+
+// ---- what the fleet starts by itself ----
+
+export function repairing(state: FleetState, model: ModelName, servers: readonly ServerName[], nowMs: number): FleetState {
+  return withModel(state, model, { ...modelOf(state, model), own: { workflowId: `repair/${state.fleet}/${model}/${nowMs}`, why: 'repair', servers, askedMs: nowMs } });
+}
+
+export function ownStarted(state: FleetState, model: ModelName, workflowId: string, nowMs: number): FleetState {
+  const { own } = modelOf(state, model);
+  return own?.workflowId === workflowId ? withModel(state, model, { ...modelOf(state, model), own: { ...own, startedMs: nowMs } }) : state;
+}
+
+/** It could not be started, or never claimed. */
+export function ownLost(state: FleetState, model: ModelName, workflowId: string, why: string, nowMs: number): FleetState {
+  const { own, ...rest } = modelOf(state, model);
+  if (own?.workflowId !== workflowId) return state;
+  const count = (rest.failedRepairs?.count ?? 0) + 1;
+  return withModel(state, model, { ...rest, failedRepairs: { count, nextMs: nowMs + Math.min(LONGEST_REPAIR_RETRY_MS, REPAIR_RETRY_MS * 2 ** (count - 1)), last: why } });
+}
+
+export function modelOf(state: FleetState, model: ModelName): ModelState {
+  return state.models[model] ?? {};
+}
+
+function withModel(state: FleetState, model: ModelName, next: ModelState): FleetState {
+  return { ...state, models: { ...state.models, [model]: next } };
 }

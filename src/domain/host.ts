@@ -17,6 +17,10 @@ export interface Attempt {
   readonly pin?: Pin;
   /** When known, required: other bytes are an IntegrityMismatch. */
   readonly digest?: Digest;
+  /** Content that was rolled back before and is refused. */
+  readonly knownBad?: readonly Digest[];
+  /** The number may stand for other content than it did here, as long as it is neither listed nor served. */
+  readonly allowReuse?: true;
   /** Versions whose directories stay although nothing lists them: what a rollback would need. */
   readonly retain: readonly Version[];
   /** The rollout to tell which step began: `{server, token, step, sinceMs}` by its `progress` signal. Absent: nobody asked. */

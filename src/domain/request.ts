@@ -1,6 +1,6 @@
 // A rollout request after parsing: every default filled in, every name checked. The shape of the JSON that CI sends is in activities/request.ts.
 
-import type { FleetName, ModelName, Version } from './names';
+import type { Digest, FleetName, ModelName, ServerName, Version } from './names';
 import type { SourceRef } from './source';
 
 export type Mode = 'availability' | 'resource';
@@ -32,7 +32,20 @@ export interface RolloutRequest {
   readonly fleet: FleetName;
   readonly model: ModelName;
   readonly version: Version;
-  readonly source: SourceRef;
+  /** `version` is what is served now; afterwards nothing of the model is. */
+  readonly retire?: true;
+  /** Absent: the bytes must be on the disks already (a rollback), or none are needed (a retirement). */
+  readonly source?: SourceRef;
+  /** When given, other content is not this version. */
+  readonly digest?: Digest;
+  /** Given by the fleet, which put right what drifted: only these servers, and never while somebody else's rollout holds the model. */
+  readonly repair?: { readonly servers: readonly ServerName[] };
+  /** Serve content that was rolled back before. */
+  readonly allowKnownBad?: true;
+  /** Serve a version older than the stable one. */
+  readonly allowDowngrade?: true;
+  /** Other content under a number that was served before, but is not now. */
+  readonly allowReuse?: true;
   readonly strategy: Strategy;
   readonly probe?: Probe;
   readonly onFailure: 'rollback' | 'hold';

@@ -4,21 +4,34 @@ import type { Progress, Probed, ShownStep, Step } from './host';
 import { endpointAllowed } from './endpoints';
 import type { Failure } from './failures';
 import { compareTokens, type Digest, type ServerName, type Token, type Version } from './names';
-import type { RolloutRequest } from './request';
-import type { ResolvedSource } from './source';
+import type { Probe, RolloutRequest } from './request';
+import type { ResolvedSource, SourceRef } from './source';
+import { timeText } from './time-text';
 import type { Proof } from './view';
 
 /** What the people and workflows above a rollout want of it now. Only `serve` can turn into another wish. */
 export type Wish =
   | { readonly kind: 'serve' }
   | { readonly kind: 'abort'; readonly reason?: string; readonly by?: string }
+  /** An abort that says why: the content is bad, and is remembered as such. */
+  | { readonly kind: 'rollback'; readonly reason?: string; readonly by?: string }
   | { readonly kind: 'supersede'; readonly by: string }
   | { readonly kind: 'cancel' };
 
-/** What the fleet says is served by all, and what it was. */
+/** What the fleet says is served by all, and how a server that lacks it comes to it. */
 export interface Stable {
   readonly version: Version;
   readonly digest?: Digest;
+  readonly source?: SourceRef;
+  readonly probe?: Probe;
+}
+
+/** Content that was rolled back, and why. */
+export interface KnownBad {
+  readonly digest: Digest;
+  readonly version: Version;
+  readonly why: string;
+  readonly atMs: number;
 }
 
 export interface Claim {
@@ -27,6 +40,7 @@ export interface Claim {
   readonly stable?: Stable;
   /** An earlier holder has not said that its work ended: fence every server before anything else. */
   readonly unsettled: boolean;
+  readonly knownBad?: readonly KnownBad[];
   /** Of the servers that do not take any endpoint. */
   readonly allowEndpoints?: Readonly<Record<ServerName, readonly string[]>>;
 }
@@ -96,6 +110,14 @@ export interface RolloutState {
   readonly servers: Readonly<Record<ServerName, ServerState>>;
   /** Why the last verb that came by signal was refused. */
   readonly refusal?: string;
+  /** Nothing new begins; what is on its way goes on to its gate. */
+  readonly pause?: Pause;
+}
+
+export interface Pause {
+  readonly sinceMs: number;
+  readonly by?: string;
+  readonly reason?: string;
 }
 
 export function begin(request: RolloutRequest): RolloutState {
@@ -106,8 +128,9 @@ export function claimed(state: RolloutState, claim: Claim, nowMs: number): Rollo
   const names = [...claim.servers].sort();
   const fresh: ServerState = { activity: 'none', fenced: !claim.unsettled, direction: 'forward', attempt: 0, released: false, notSeen: false, listed: false, aspired: [], lingering: [], sinceMs: nowMs };
   // What is stable under this very number says what the number stands for, before anything is listed or fetched.
-  const known = claim.stable?.version === state.request.version ? claim.stable.digest : undefined;
-  return { ...state, claim: { ...claim, servers: names }, ...(known === undefined ? {} : { digest: known }), servers: Object.fromEntries(names.map((name) => [name, fresh])) };
+  const known = state.request.digest ?? (claim.stable?.version === state.request.version && !state.request.allowReuse ? claim.stable.digest : undefined);
+  const next = { ...state, claim: { ...claim, servers: names }, ...(known === undefined ? {} : { digest: known }), servers: Object.fromEntries(names.map((name) => [name, fresh])) };
+  return known === undefined ? next : refuseKnownBad(next, known, undefined, nowMs);
 }
 
 export function tokenOf(state: RolloutState, attempt: number): Token {
@@ -139,7 +162,8 @@ export function resolved(state: RolloutState, attempt: number, server: ServerNam
   if (attempt !== state.attempt || asked?.stopping === true) return rest;
   if ('code' in answer) return failed(rest, answer, server, nowMs);
   if (answer.digest !== undefined && state.digest !== undefined && answer.digest !== state.digest) return failed(rest, reused(state.digest, answer.digest, state), server, nowMs);
-  return { ...rest, resolved: answer, ...(answer.digest === undefined ? {} : { digest: answer.digest }) };
+  const next = { ...rest, resolved: answer, ...(answer.digest === undefined ? {} : { digest: answer.digest }) };
+  return answer.digest === undefined ? next : refuseKnownBad(next, answer.digest, server, nowMs);
 }
 
 export function started(state: RolloutState, server: ServerName, direction: 'forward' | 'back', attempt: number, nowMs: number): RolloutState {
@@ -173,7 +197,7 @@ export function ended(state: RolloutState, server: ServerName, end: TransitionEn
   const before = serverOf(state, server);
   const asked = before.activity === 'stopping';
   const meant: TransitionEnd = asked && end.kind === 'failed' ? { kind: 'stopped' } : end;
-  const { gateSinceMs: _gate, ...rest } = before;
+  const { gateSinceMs: _gate, ...rest } = report === undefined ? before : withoutServing(before);
   const after: ServerState = { ...rest, ...(report === undefined ? {} : facts(before, report)), activity: 'none', end: meant, notSeen: before.notSeen || meant.kind === 'notSeen', sinceMs: nowMs };
   const next = { ...state, servers: { ...state.servers, [server]: after } };
   if (before.direction === 'back') return next;
@@ -184,8 +208,9 @@ export function ended(state: RolloutState, server: ServerName, end: TransitionEn
 }
 
 export function wished(state: RolloutState, wish: Wish): RolloutState {
-  // The first wish that ends the rollout stands; a supersession overrides an abort, because the newer rollout takes the world as it is.
-  if (state.wish.kind !== 'serve' && !(wish.kind === 'supersede' && state.wish.kind === 'abort')) return state;
+  // The first wish that ends the rollout stands; a supersession overrides one to go back, because the newer rollout takes the world as it is.
+  const goesBack = state.wish.kind === 'abort' || state.wish.kind === 'rollback';
+  if (state.wish.kind !== 'serve' && !(wish.kind === 'supersede' && goesBack)) return state;
   return { ...state, wish };
 }
 
@@ -193,13 +218,32 @@ export function refused(state: RolloutState, refusal: string): RolloutState {
   return { ...state, refusal };
 }
 
+/** In what way it is ending, where it is: an end is not paused. */
+export function reasonNotPausable(state: RolloutState): string | undefined {
+  if (state.wish.kind !== 'serve') return `ending (${state.wish.kind})`;
+  const failure = failureOf(state);
+  return failure === undefined ? undefined : state.request.onFailure === 'hold' ? `holding (${failure.code})` : `ending (${failure.code})`;
+}
+
+/** Holds back what has not begun. Who paused first is remembered. */
+export function paused(state: RolloutState, pause: Pause): RolloutState {
+  return state.pause === undefined ? { ...state, pause } : state;
+}
+
+export function resumed(state: RolloutState): RolloutState {
+  const { pause: _pause, ...rest } = state;
+  return rest;
+}
+
 /** Why the request an update would leave makes no sense, or nothing. */
 export function reasonNotUpdatable(state: RolloutState, request: RolloutRequest = state.request): Failure | undefined {
   const over = (why: string): Failure => ({ code: 'InvalidInput', message: `this rollout is ${why}; start a new one` });
+  if (state.request.retire) return over('a retirement, which has no source and no options that count');
   if (state.wish.kind !== 'serve') return over(`ending (${state.wish.kind})`);
   const failure = failureOf(state);
   if (failure !== undefined && state.request.onFailure !== 'hold') return over(`ending (${failure.code})`);
   if (Object.values<ServerState>(state.servers).some((server) => server.direction === 'back')) return over('going back');
+  if (request.source === undefined) return undefined;
   const { endpoint } = request.source;
   const refusing = Object.entries<readonly string[]>(state.claim?.allowEndpoints ?? {}).filter(([, allowed]) => !endpointAllowed(endpoint, allowed));
   if (refusing.length === 0) return undefined;
@@ -212,10 +256,14 @@ export function updated(state: RolloutState, request: RolloutRequest): RolloutSt
   if (!sourceChanged && failureOf(state) === undefined) return { ...state, request };
   const { resolved: _resolved, failure: _failure, digest, refusal: _refusal, ...rest } = state;
   // What was only ever fetched from the old source binds nobody; what some server serves is this version for ever.
-  const bound = state.claim?.stable?.version === request.version || Object.values<ServerState>(state.servers).some((server) => server.serving === request.version);
+  const bound = (state.claim?.stable?.version === request.version && !request.allowReuse) || Object.values<ServerState>(state.servers).some((server) => server.serving === request.version);
   // Whoever was silent is asked again: that its agent is back is why somebody ends a hold.
   const servers = Object.fromEntries(Object.entries<ServerState>(state.servers).map(([name, server]) => [name, { ...server, notSeen: false }]));
-  return { ...rest, request, servers, attempt: state.attempt + 1, ...(bound && digest !== undefined ? { digest } : {}) };
+  return { ...rest, request, servers, attempt: state.attempt + 1, ...definite(request.digest ?? (bound ? digest : undefined)) };
+}
+
+function definite(digest: Digest | undefined): { readonly digest?: Digest } {
+  return digest === undefined ? {} : { digest };
 }
 
 /** The first failure told, or one that follows from what is not seen. */
@@ -234,10 +282,21 @@ export function failed(state: RolloutState, failure: Failure, server: ServerName
   return { ...state, failure: { ...failure, atMs: nowMs, ...(server === undefined ? {} : { server }) } };
 }
 
+/** Content that was rolled back before is refused as soon as anybody knows that it is this one. */
+function refuseKnownBad(state: RolloutState, digest: Digest, server: ServerName | undefined, nowMs: number): RolloutState {
+  const known = state.request.allowKnownBad ? undefined : state.claim?.knownBad?.find((one) => one.digest === digest);
+  return known === undefined ? state : failed(state, knownBadFailure(state.request, known), server, nowMs);
+}
+
+export function knownBadFailure({ model, version }: Pick<RolloutRequest, 'model' | 'version'>, known: Pick<KnownBad, 'digest'> & Partial<KnownBad>): Failure {
+  const when = known.atMs === undefined ? '' : ` at ${timeText(known.atMs)}`;
+  return { code: 'KnownBadVersion', message: `${model}/${version} is ${known.digest}, which was rolled back${known.version === undefined ? '' : ` as version ${known.version}`}${when}${known.why === undefined ? '' : `: ${known.why}`}; serve a new version, or say allowKnownBad (--allow-known-bad)`, detail: { digest: known.digest } };
+}
+
 /** The first server that verified says what the version is; another content under the same number is not the same version. */
 function learn(state: RolloutState, report: ServerReport, nowMs: number): RolloutState {
   if (report.digest === undefined || report.digest === state.digest) return state;
-  if (state.digest === undefined) return { ...state, digest: report.digest };
+  if (state.digest === undefined) return refuseKnownBad({ ...state, digest: report.digest }, report.digest, report.server, nowMs);
   return failed(state, reused(state.digest, report.digest, state), report.server, nowMs);
 }
 
@@ -256,6 +315,11 @@ function facts(server: ServerState, report: ServerReport): Partial<ServerState> 
     ...(report.probed === undefined ? {} : { probed: report.probed }),
     ...(report.proof === undefined ? {} : { proof: report.proof }),
   };
+}
+
+/** A report says what is served now; that it says nothing means that nothing is. */
+function withoutServing({ serving: _serving, ...server }: ServerState): ServerState {
+  return server;
 }
 
 // ---- small questions ----

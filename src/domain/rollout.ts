@@ -4,7 +4,7 @@ import { MAX_BACK_ATTEMPTS } from './bounds';
 import { dispositionOf, type Failure, type FailureCode } from './failures';
 import type { ServerName, Version } from './names';
 import type { Wave } from './request';
-import { failureOf, names, namesWhere, notSeen, serverOf, type RolloutState, type ServerState } from './rollout-state';
+import { failureOf, names, namesWhere, notSeen, serverOf, type Pause, type RolloutState, type ServerState } from './rollout-state';
 import { verdictOf, type Outcome, type Verdict } from './verdict';
 
 export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' | 'holding' | 'rollingBack' | 'done';
@@ -12,7 +12,7 @@ export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' |
 /** What one server shall come to, in this direction. */
 export interface StartGoal {
   readonly direction: 'forward' | 'back';
-  /** Absent: nothing shall be served (going back from a first version). */
+  /** Absent: nothing shall be served (a retirement, or going back from a first version). */
   readonly version?: Version;
   /** Keep the version before until the gate opens. */
   readonly bake: boolean;
@@ -36,6 +36,7 @@ export type Waiting =
   | { readonly on: 'turn'; readonly behind: readonly ServerName[] }
   | { readonly on: 'wave'; readonly wave: number }
   | { readonly on: 'bake'; readonly untilMs: number }
+  | { readonly on: 'resume'; readonly sinceMs: number; readonly by?: string }
   | { readonly on: 'peers'; readonly servers: readonly ServerName[] }
   | { readonly on: 'stop'; readonly servers: readonly ServerName[] }
   | { readonly on: 'operator'; readonly failure: FailureCode; readonly untilMs: number };
@@ -59,12 +60,13 @@ export function planRollout(state: RolloutState, nowMs: number): Plan {
 function planEnding(state: RolloutState, nowMs: number): Plan {
   const failure = failureOf(state);
   const phase: Phase = 'rollingBack';
-  const goingBackMayFinish = state.wish.kind === 'abort' || state.wish.kind === 'serve';
+  const goingBackMayFinish = state.wish.kind !== 'supersede' && state.wish.kind !== 'cancel';
   const running = namesWhere(state, (server) => server.activity !== 'none' && !(goingBackMayFinish && server.direction === 'back'));
   if (running.length > 0 || state.resolving !== undefined) return { phase, actions: [...stops(state, running), ...stopResolve(state)], waits: waitAll(running, { on: 'stop', servers: running }) };
   switch (state.wish.kind) {
     case 'supersede': case 'cancel': return finish(state, outcomeOfWish(state), failure);
     case 'abort': return planBack(state, 'aborted', undefined);
+    case 'rollback': return planBack(state, 'rolledBack', undefined);
     case 'serve': break;
   }
   if (failure === undefined) throw new Error('ending without a wish or a failure');
@@ -82,8 +84,7 @@ function planHold(state: RolloutState, failure: Failure & { readonly atMs: numbe
 
 /** Servers that hold the candidate go back to what they served before, all at once where that costs no availability. */
 function planBack(state: RolloutState, outcome: Outcome, failure: Failure | undefined): Plan {
-  const candidate = state.request.version;
-  const holding = namesWhere(state, (server) => mustGoBack(server, candidate, state.attempt));
+  const holding = namesWhere(state, (server) => mustGoBack(server, state));
   const inFlight = holding.filter((name) => serverOf(state, name).activity !== 'none');
   const atOnce = state.request.strategy.mode === 'resource' ? state.request.strategy.maxUnavailable : holding.length;
   const next = holding.filter((name) => serverOf(state, name).activity === 'none').slice(0, Math.max(0, atOnce - inFlight.length));
@@ -94,10 +95,12 @@ function planBack(state: RolloutState, outcome: Outcome, failure: Failure | unde
 }
 
 /** A server that never told what it served before is left as it is: an unknown state never leads to a removal. */
-function mustGoBack(server: ServerState, candidate: Version, attempt: number): boolean {
+function mustGoBack(server: ServerState, { attempt, request: { retire, version: candidate } }: RolloutState): boolean {
   if (server.activity !== 'none') return true;
-  if (server.before === undefined || server.before.version === candidate) return false;
+  if (server.before === undefined) return false;
   if (server.direction === 'back' && (server.end?.kind === 'served' || server.notSeen || server.attempt - attempt >= MAX_BACK_ATTEMPTS)) return false;
+  if (retire) return server.before.version !== undefined && !server.aspired.includes(server.before.version);
+  if (server.before.version === candidate) return false;
   // Until its END it may still answer somebody: a rollout that went back ends only after that.
   return server.aspired.includes(candidate) || server.serving === candidate || server.lingering.includes(candidate);
 }
@@ -122,8 +125,19 @@ function planForward(state: RolloutState, nowMs: number): Plan {
   }
   const stale = namesWhere(state, (server) => server.activity !== 'none' && server.attempt < state.attempt && server.gateSinceMs === undefined);
   if (stale.length > 0) return { phase: 'rolling', actions: stops(state, stale), waits: waitAll(names(state), { on: 'stop', servers: stale }) };
-  if (state.resolved === undefined) return planResolve(state);
+  if (state.resolved === undefined && fetches(state)) return state.pause === undefined || state.resolving !== undefined ? planResolve(state) : planPaused(state, state.pause);
   return planWave(state, nowMs);
+}
+
+/** Without a source, what is wanted is on the disks, or nothing is wanted. */
+function fetches({ request: { source, retire } }: RolloutState): boolean {
+  return source !== undefined && !retire;
+}
+
+/** What is on its way goes on to its gate; nothing begins, and nothing leaves its gate. */
+function planPaused(state: RolloutState, { sinceMs, by }: Pause): Plan {
+  const resting = namesWhere(state, (server) => !isSettled(server) && !isMoving(server));
+  return { phase: 'paused', actions: [], waits: waitAll(resting, { on: 'resume', sinceMs, ...(by === undefined ? {} : { by }) }) };
 }
 
 function planResolve(state: RolloutState): Plan {
@@ -142,6 +156,7 @@ function planWave(state: RolloutState, nowMs: number): Plan {
     if (all.every((name) => isSettled(serverOf(state, name)))) return finish(state, servedOutcome(state), undefined);
     throw new Error('waves that do not reach every server are refused when the request is parsed');
   }
+  if (state.pause !== undefined) return planPaused(state, state.pause);
   const size = waveSize(strategy.waves[wave] ?? { percent: 100 }, all.length);
   const members = all.slice(0, size);
   const later = waitAll(all.slice(size), { on: 'wave', wave: wave + 1 });
@@ -150,13 +165,17 @@ function planWave(state: RolloutState, nowMs: number): Plan {
   const gated = members.filter((name) => isAtGate(serverOf(state, name)));
   if (pending.length > 0) {
     const next = pending.slice(0, Math.max(0, slots(state) - moving.length));
-    const actions = next.map((server): Action => ({ do: 'start', server, attempt: state.attempt, goal: { direction: 'forward', version: state.request.version, bake: strategy.bakeSeconds > 0 } }));
+    const actions = next.map((server): Action => ({ do: 'start', server, attempt: state.attempt, goal: forwardGoal(state) }));
     return { phase: 'rolling', actions, waits: { ...later, ...waitAll(pending.slice(next.length), { on: 'turn', behind: [...moving, ...next] }), ...waitAll(gated, { on: 'peers', servers: [...moving, ...pending] }) } };
   }
   if (moving.length > 0) return { phase: 'rolling', actions: [], waits: { ...later, ...waitAll(gated, { on: 'peers', servers: moving }) } };
   const untilMs = Math.max(0, ...gated.map((name) => serverOf(state, name).gateSinceMs ?? 0)) + strategy.bakeSeconds * 1000;
   if (nowMs < untilMs) return { phase: 'baking', actions: [], waits: { ...later, ...waitAll(gated, { on: 'bake', untilMs }) }, wakeAtMs: untilMs };
   return { phase: 'rolling', actions: gated.map((server): Action => ({ do: 'release', server })), waits: later };
+}
+
+function forwardGoal({ request: { retire, version, strategy } }: RolloutState): StartGoal {
+  return retire ? { direction: 'forward', bake: false } : { direction: 'forward', version, bake: strategy.bakeSeconds > 0 };
 }
 
 /** A wave is cumulative and rounded up, so that 1 % of three servers is one server. */
@@ -187,6 +206,7 @@ function isPending(server: ServerState): boolean {
 }
 
 function servedOutcome(state: RolloutState): Outcome {
+  if (state.request.retire) return 'retired';
   const worked = namesWhere(state, (server) => server.listed || (server.end?.kind === 'served' && server.end.steps.length > 0));
   return worked.length === 0 ? 'alreadyServed' : 'served';
 }
@@ -202,6 +222,7 @@ function outcomeOfWish(state: RolloutState): Outcome {
     case 'supersede': return 'superseded';
     case 'cancel': return 'cancelled';
     case 'abort': return 'aborted';
+    case 'rollback': return 'rolledBack';
     case 'serve': throw new Error('a wish to serve is no outcome');
   }
 }

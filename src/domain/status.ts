@@ -4,7 +4,8 @@ import type { Failure } from './failures';
 import type { ShownStep } from './host';
 import type { ServerName, Token, Version } from './names';
 import type { Phase, Plan, Waiting } from './rollout';
-import { failureOf, type RolloutState, type ServerState } from './rollout-state';
+import { failureOf, type Pause, type RolloutState, type ServerState } from './rollout-state';
+import { clockText } from './time-text';
 import type { Verdict } from './verdict';
 import type { Proof } from './view';
 
@@ -30,6 +31,8 @@ export interface Status {
   readonly failure?: Failure & { readonly server?: ServerName };
   /** Why the last verb that came by signal was refused. */
   readonly refusal?: string;
+  /** Nothing new begins until `resume`. */
+  readonly pause?: Pause;
 }
 
 export function statusOf(state: RolloutState, plan: Plan, verdict: Verdict | undefined): Status {
@@ -43,6 +46,7 @@ export function statusOf(state: RolloutState, plan: Plan, verdict: Verdict | und
     ...(verdict === undefined ? {} : { verdict }),
     ...(failure === undefined ? {} : { failure }),
     ...(state.refusal === undefined ? {} : { refusal: state.refusal }),
+    ...(state.pause === undefined || verdict !== undefined ? {} : { pause: state.pause }),
   };
 }
 
@@ -70,17 +74,18 @@ const MAX_TABLE_ROWS = 30;
 
 /** Markdown for the Temporal UI: who, from what to what, and one line a server. */
 export function detailsOf(state: RolloutState, status: Status): string {
-  const { model, version, requestedBy, reason, ciUrl } = state.request;
+  const { model, version, retire, requestedBy, reason, ciUrl } = state.request;
   const rows = Object.entries<ServerStatus>(status.servers);
-  const shown = rows.slice(0, MAX_TABLE_ROWS).map(([name, server]) => `| ${name} | ${server.step} | ${server.version ?? '-'} | ${clock(server.since)} | ${server.waiting === undefined ? '' : waitingText(server.waiting)} |`);
+  const shown = rows.slice(0, MAX_TABLE_ROWS).map(([name, server]) => `| ${name} | ${server.step} | ${server.version ?? '-'} | ${clockText(server.since)} | ${server.waiting === undefined ? '' : waitingText(server.waiting)} |`);
   const stable = state.claim?.stable?.version;
   const wish = [requestedBy === undefined ? undefined : `requested by ${requestedBy}`, reason, ciUrl].filter((part) => part !== undefined).join(' · ');
   return [
-    `**${model} ${stable === undefined ? '' : `${stable} `}→ ${version}** · ${status.phase} · generation ${status.generation.join('.')}`,
+    `**${model} ${stable === undefined ? '' : `${stable} `}→ ${retire ? 'nothing' : version}** · ${status.phase} · generation ${status.generation.join('.')}`,
     ...(wish === '' ? [] : [wish]),
     ...(status.verdict === undefined ? [] : [`**${status.verdict.outcome}**: ${status.verdict.message}`]),
     ...(status.failure === undefined ? [] : [failureText(status.failure)]),
     ...(status.refusal === undefined ? [] : [`last verb refused: ${status.refusal}`]),
+    ...(status.pause === undefined ? [] : [pauseText(status.pause)]),
     [
       '| server | step | serves | since (UTC) | waits for |',
       '| --- | --- | --- | --- | --- |',
@@ -88,6 +93,10 @@ export function detailsOf(state: RolloutState, status: Status): string {
       ...(rows.length > MAX_TABLE_ROWS ? [`| … and ${rows.length - MAX_TABLE_ROWS} more | | | | |`] : []),
     ].join('\n'),
   ].join('\n\n');
+}
+
+export function pauseText({ by, reason, sinceMs }: Pause): string {
+  return `**paused**${by === undefined ? '' : ` by ${by}`} since ${clockText(sinceMs)} UTC${reason === undefined ? '' : `: ${reason}`}`;
 }
 
 export function failureText({ code, server, message }: NonNullable<Status['failure']>): string {
@@ -101,20 +110,14 @@ export function waitingText(waiting: Waiting): string {
     case 'source': return 'the listing of the source';
     case 'turn': return `its turn, behind ${some(waiting.behind)}`;
     case 'wave': return `the end of wave ${waiting.wave}`;
-    case 'bake': return `the bake, until ${clock(waiting.untilMs)}`;
+    case 'bake': return `the bake, until ${clockText(waiting.untilMs)}`;
+    case 'resume': return `a resume; paused${waiting.by === undefined ? '' : ` by ${waiting.by}`} at ${clockText(waiting.sinceMs)}`;
     case 'peers': return `${some(waiting.servers)} of its wave`;
     case 'stop': return `${some(waiting.servers)} to stop`;
-    case 'operator': return `a person (${waiting.failure}), until ${clock(waiting.untilMs)}`;
+    case 'operator': return `a person (${waiting.failure}), until ${clockText(waiting.untilMs)}`;
   }
 }
 
 function some(names: readonly string[]): string {
   return names.length <= 3 ? names.join(', ') : `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
-}
-
-/** hh:mm:ss of epoch milliseconds: the day is on the page already. */
-function clock(ms: number): string {
-  const seconds = Math.floor(ms / 1000) % 86_400;
-  const two = (value: number): string => String(Math.floor(value)).padStart(2, '0');
-  return `${two(seconds / 3600)}:${two((seconds / 60) % 60)}:${two(seconds % 60)}`;
 }

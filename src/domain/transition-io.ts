@@ -19,6 +19,8 @@ export interface TransitionInput {
   readonly pin?: Pin;
   readonly digest?: Digest;
   readonly bytes?: number;
+  readonly knownBad?: readonly Digest[];
+  readonly allowReuse?: true;
   readonly mode: Mode;
   /** Stay at the gate, the version before still loaded, until released. */
   readonly bake: boolean;
@@ -38,9 +40,10 @@ export interface TransitionResult {
 }
 
 export function transitionInput(state: RolloutState, server: ServerName, attempt: number, goal: StartGoal, reportTo: TransitionInput['reportTo']): TransitionInput {
-  const { fleet, model, source, strategy, probe } = state.request;
+  const { fleet, model, source, strategy, probe, retire, allowKnownBad, allowReuse } = state.request;
   const before = state.servers[server]?.before;
-  const forward = goal.direction === 'forward';
+  const forward = goal.direction === 'forward' && !retire;
+  const knownBad = allowKnownBad ? [] : (state.claim?.knownBad ?? []).map((one) => one.digest);
   return {
     fleet, server, model, token: tokenOf(state, attempt), mode: strategy.mode, bake: goal.bake,
     drainSeconds: strategy.drainSeconds, loadDeadlineSeconds: strategy.loadDeadlineSeconds, unloadDeadlineSeconds: strategy.unloadDeadlineSeconds,
@@ -48,7 +51,9 @@ export function transitionInput(state: RolloutState, server: ServerName, attempt
     ...(before === undefined ? {} : { before }),
     ...(reportTo === undefined ? {} : { reportTo }),
     // Going back needs no source and must not be probed with the candidate's answers.
-    ...(forward ? { source } : {}),
+    ...(forward && source !== undefined ? { source } : {}),
+    ...(forward && knownBad.length > 0 ? { knownBad } : {}),
+    ...(forward && allowReuse ? { allowReuse } : {}),
     ...(forward && probe !== undefined ? { probe } : {}),
     ...(forward && state.resolved !== undefined ? { pin: state.resolved.pin, bytes: state.resolved.bytes } : {}),
     ...(forward && state.digest !== undefined ? { digest: state.digest } : {}),

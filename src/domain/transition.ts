@@ -17,12 +17,15 @@ export interface Goal {
   /** Stays loaded beside `version` until the parent ends the bake by sending the goal again without it. */
   readonly keep?: Version;
   readonly mode: Mode;
+  /** Content that is not served again, whatever its number. */
+  readonly knownBad?: readonly Digest[];
 }
 
 /** A step is named by its activity, and by the version it acts on: the candidate's, or the one that leaves. */
 export type Next =
   | { readonly kind: 'step'; readonly step: Step; readonly version: Version }
   | { readonly kind: 'waiting'; readonly on: 'gate'; readonly keep: Version }
+  | { readonly kind: 'refused'; readonly digest: Digest }
   | { readonly kind: 'done' };
 
 export function nextStep(goal: Goal, view: ModelView): Next {
@@ -40,14 +43,19 @@ export function isServing(version: Version, view: ModelView): boolean {
 /** Bytes first: nothing about the server changes before the version is whole, verified and visible. */
 function bringBytes(goal: Goal, wanted: Version, view: ModelView): Next | undefined {
   const staged = view.staged[wanted];
-  if (staged !== undefined && isSameContent(goal, staged)) return undefined;
+  if (staged !== undefined && isSameContent(goal, staged)) return refuseKnownBad(goal, staged.digest);
   const partial = view.partial;
   if (partial?.version !== wanted || partial.pin !== goal.pin) return step('downloadVersion', wanted);
   switch (partial.phase) {
     case 'fetching': return step('downloadVersion', wanted);
     case 'fetched': return step('verifyVersion', wanted);
-    case 'verified': return step('stageVersion', wanted);
+    case 'verified': return refuseKnownBad(goal, partial.digest) ?? step('stageVersion', wanted);
   }
+}
+
+/** Known once verified, and refused before anything of the server changes. */
+function refuseKnownBad({ knownBad = [] }: Goal, digest: Digest | undefined): Next | undefined {
+  return digest !== undefined && knownBad.includes(digest) ? { kind: 'refused', digest } : undefined;
 }
 
 /** A digest decides; without one the same listing means the same bytes; a goal without either asks only that the version is there. */

@@ -3,11 +3,11 @@
 import { FAILURES, type Failure, type FailureCode } from './failures';
 import type { Probed } from './host';
 import type { ServerName, Version } from './names';
-import { names, namesWhere, notSeen, serverOf, type RolloutState, type ServerState } from './rollout-state';
+import { names, namesWhere, notSeen, serverOf, type KnownBad, type RolloutState, type ServerState, type Wish } from './rollout-state';
 import type { Proof } from './view';
 
-/** Only served and alreadyServed complete the workflow; every other outcome fails it with the verdict as details. */
-export type Outcome = 'served' | 'alreadyServed' | 'rejected' | 'failed' | 'aborted' | 'superseded' | 'rolledBack' | 'cancelled';
+/** Only served, alreadyServed and retired complete the workflow; every other outcome fails it with the verdict as details. */
+export type Outcome = 'served' | 'alreadyServed' | 'retired' | 'rejected' | 'failed' | 'aborted' | 'superseded' | 'rolledBack' | 'cancelled';
 
 export interface ServerVerdict {
   /** What clients of that server get, where we know. */
@@ -63,13 +63,31 @@ function message(state: RolloutState, outcome: Outcome, failure: Failure | undef
   switch (outcome) {
     case 'served': return `${model}/${version} is served by ${servers} of ${names(state).length} servers${probedText(state)}${seen}`;
     case 'alreadyServed': return `${model}/${version} was served already by ${servers} of ${names(state).length} servers; nothing was changed${state.resolved?.digest === undefined ? ' (the source has no manifest.json, so its content was not compared)' : ''}${seen}`;
-    case 'aborted': return `${notBack}aborted${state.wish.kind === 'abort' ? `${state.wish.by === undefined ? '' : ` by ${state.wish.by}`}${state.wish.reason === undefined ? '' : `: ${state.wish.reason}`}` : ''}${seen}`;
+    case 'retired': return `${model} is retired: ${servers} of ${names(state).length} servers serve nothing of it${seen}`;
+    case 'aborted': return `${notBack}aborted${whoAndWhy(state.wish)}${seen}`;
     case 'superseded': return `superseded${state.wish.kind === 'supersede' ? ` by ${state.wish.by}` : ''}${why === '' ? '' : ` (${why})`}${seen}`;
     case 'cancelled': return `cancelled${seen}`;
-    case 'rolledBack': return `${notBack}${why}; rolled back${seen}`;
+    case 'rolledBack': return state.wish.kind === 'rollback' ? `${notBack}rolled back${whoAndWhy(state.wish)}${seen}` : `${notBack}${why}; rolled back${seen}`;
     case 'failed': return `${why}${seen}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
     case 'rejected': return `${why}. Next: ${failure === undefined ? '' : FAILURES[failure.code].next}`;
   }
+}
+
+function whoAndWhy(wish: Wish): string {
+  if (wish.kind !== 'abort' && wish.kind !== 'rollback') return '';
+  return `${wish.by === undefined ? '' : ` by ${wish.by}`}${wish.reason === undefined ? '' : `: ${wish.reason}`}`;
+}
+
+/** What content is bad from now on: what a person said, and what the server could not load or answered wrongly. Other failures say nothing of the content. */
+export function knownBadOf(state: RolloutState, verdict: Verdict, nowMs: number): KnownBad | undefined {
+  const { digest, wish, request: { version, retire } } = state;
+  if (verdict.outcome !== 'rolledBack' || digest === undefined || retire) return undefined;
+  if (wish.kind !== 'rollback' && verdict.code !== 'LoadFailed' && verdict.code !== 'ProbeMismatch' && verdict.code !== 'GateFailed') return undefined;
+  return { digest, version, why: verdict.message.slice(0, 300), atMs: nowMs };
+}
+
+export function isServed(outcome: Outcome): boolean {
+  return outcome === 'served' || outcome === 'alreadyServed' || outcome === 'retired';
 }
 
 function backFailure({ end }: ServerState): string {

@@ -2,7 +2,7 @@
 
 import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { ControlActivities } from '../activities/control';
-import { CLAIM_SECONDS, SETTLE_SECONDS } from '../domain/bounds';
+import { CHECK_POLLERS_SECONDS, CLAIM_SECONDS, SETTLE_SECONDS, START_OWN_SECONDS } from '../domain/bounds';
 
 /** Parsing takes a millisecond and touches nothing: local, one marker, no task queue. */
 export const { parseRequest, parseUpdate } = proxyLocalActivities<ControlActivities>({ startToCloseTimeout: 10_000 });
@@ -11,3 +11,10 @@ export const { parseRequest, parseUpdate } = proxyLocalActivities<ControlActivit
 export const { claimModel } = proxyActivities<ControlActivities>({ startToCloseTimeout: 10_000, scheduleToCloseTimeout: CLAIM_SECONDS * 1000, summary: 'claim the model in its fleet', retry: { initialInterval: 250, maximumInterval: 5000 } });
 
 export const { settleClaim } = proxyActivities<ControlActivities>({ startToCloseTimeout: 10_000, scheduleToCloseTimeout: SETTLE_SECONDS * 1000, summary: 'tell the fleet the verdict', retry: { initialInterval: 250, maximumInterval: 10_000 } });
+
+/** A rollout that the fleet starts by itself: a repair, a rollback, a retirement. */
+export function startOwnRollout(summary: string): ControlActivities['startOwnRollout'] {
+  return proxyActivities<ControlActivities>({ startToCloseTimeout: 10_000, scheduleToCloseTimeout: START_OWN_SECONDS * 1000, summary, retry: { initialInterval: 250, maximumInterval: 10_000 } }).startOwnRollout;
+}
+
+export const { checkPollers } = proxyActivities<ControlActivities>({ startToCloseTimeout: CHECK_POLLERS_SECONDS * 1000, scheduleToCloseTimeout: CHECK_POLLERS_SECONDS * 1000, summary: 'who of the agents still polls', retry: { maximumAttempts: 1 } });

@@ -7,16 +7,20 @@ import {
 import { ABORT_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS } from '../domain/bounds';
 import { isFailureCode, unreachable, type Failure } from '../domain/failures';
 import { formatToken, type ServerName } from '../domain/names';
+import { claimRequest, settlement } from '../domain/fleet-io';
 import { planRollout, type Action, type Plan, type StartGoal } from '../domain/rollout';
 import * as happened from '../domain/rollout-state';
 import type { RolloutState, TransitionEnd } from '../domain/rollout-state';
 import { detailsOf, statusOf, type Status } from '../domain/status';
 import { transitionInput } from '../domain/transition-io';
-import { failureType, verdictOf, type Verdict } from '../domain/verdict';
+import { failureType, isServed, verdictOf, type Verdict } from '../domain/verdict';
 import { attributes } from './attributes';
 import { claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
 import { failureFrom, hostCalls } from './host-calls';
-import { abortSignal, abortUpdate, gateSignal, progressSignal, releaseSignal, statusQuery, supersedeSignal, updateSignal, updateUpdate, type Accepted } from './messages';
+import {
+  abortSignal, abortUpdate, gateSignal, pauseSignal, pauseUpdate, progressSignal, releaseSignal, resumeSignal, resumeUpdate, rollbackSignal, rollbackUpdate, statusQuery,
+  supersedeSignal, updateSignal, updateUpdate, type Accepted,
+} from './messages';
 import { transition } from './transition';
 
 export async function rollout(input: unknown): Promise<Verdict> {
@@ -48,6 +52,28 @@ export async function rollout(input: unknown): Promise<Verdict> {
     wish({ kind: 'abort', ...textOf(payload, 'reason'), ...textOf(payload, 'by') });
     return accepted('stopping; the verdict will carry the proof');
   };
+  const rollback = (payload: unknown): Accepted => {
+    if (verdict !== undefined) throw refusal('this rollout is over; go back by its fleet: segue rollout rollback ID');
+    if (state?.request.retire) throw refusal('a retirement has no version to go back from; abort it');
+    wish({ kind: 'rollback', ...textOf(payload, 'reason'), ...textOf(payload, 'by') });
+    return accepted('going back; the content is remembered as known bad');
+  };
+  const pause = (payload: unknown): Accepted => {
+    const why = state === undefined ? undefined : happened.reasonNotPausable(state);
+    if (verdict !== undefined || why !== undefined) throw refusal(`this rollout is ${why ?? 'over'}; there is nothing to pause`);
+    if (state === undefined) throw refusal('this rollout has not begun; pause it in a moment');
+    apply((current) => happened.paused(current, { sinceMs: Date.now(), ...textOf(payload, 'reason'), ...textOf(payload, 'by') }));
+    return accepted('nothing new begins; servers on their way go on to their gate. Resume: segue rollout resume ID');
+  };
+  const resume = (): Accepted => {
+    if (state?.pause === undefined) throw refusal('this rollout is not paused');
+    apply(happened.resumed);
+    return accepted('goes on');
+  };
+  /** A signal has nobody to answer: its refusal is shown in status. */
+  const bySignal = (verb: (payload: unknown) => unknown) => async (payload: unknown): Promise<void> => {
+    try { await verb(payload); } catch (error) { apply((current) => happened.refused(current, messageOf(error))); }
+  };
   let lastUpdate: Promise<unknown> = Promise.resolve();
   // One after the other: each is read against the request as the one before it left it, or two of them would undo one another. Beyond the reach of a
   // cancellation, which is a wish like others: a handler that ended as cancelled would end the rollout at once, its work still running.
@@ -70,9 +96,13 @@ export async function rollout(input: unknown): Promise<Verdict> {
   setHandler(abortUpdate, abort, { description: 'Stop this rollout, prove it stopped, and go back: {"reason": "…"}' });
   setHandler(abortSignal, (payload) => { abort(payload); }, { description: 'Stop this rollout, prove it stopped, and go back: {"reason": "…"}' });
   setHandler(updateUpdate, update, { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
-  setHandler(updateSignal, async (payload) => {
-    try { await update(payload); } catch (error) { apply((current) => happened.refused(current, messageOf(error))); }
-  }, { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
+  setHandler(updateSignal, bySignal(update), { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
+  setHandler(rollbackUpdate, rollback, { description: 'Go back, and remember this content as known bad: {"reason": "…"}' });
+  setHandler(rollbackSignal, bySignal(rollback), { description: 'Go back, and remember this content as known bad: {"reason": "…"}' });
+  setHandler(pauseUpdate, pause, { description: 'Begin nothing new until resume: {"reason": "…"}' });
+  setHandler(pauseSignal, bySignal(pause), { description: 'Begin nothing new until resume: {"reason": "…"}' });
+  setHandler(resumeUpdate, resume, { description: 'Go on after a pause' });
+  setHandler(resumeSignal, bySignal(resume), { description: 'Go on after a pause' });
   setHandler(supersedeSignal, ({ by }) => wish({ kind: 'supersede', by }), { description: 'From the fleet: a newer rollout holds this model' });
   setHandler(gateSignal, (report) => apply((current) => happened.atGate(current, report, Date.now())));
   setHandler(progressSignal, (progress) => apply((current) => happened.progressed(current, progress)));
@@ -118,13 +148,13 @@ export async function rollout(input: unknown): Promise<Verdict> {
   }
 
   async function claimFirst(): Promise<void> {
-    const { fleet, model, version, source } = known().request;
+    const { request } = known();
     const scope = new CancellationScope();
     let answered = false;
     // Whoever ends the rollout does not wait for a fleet that does not answer; what that fleet still takes is fenced by the next claim.
     void condition(() => answered || known().wish.kind !== 'serve').then(() => scope.cancel());
     try {
-      const claim = await scope.run(() => claimModel({ fleet, model, version, ...self, ...(source.endpoint === undefined ? {} : { endpoint: source.endpoint }) }));
+      const claim = await scope.run(() => claimModel({ fleet: request.fleet, ...claimRequest(request, self) }));
       apply((current) => happened.claimed(current, claim, Date.now()));
     } catch (error) {
       if (known().wish.kind === 'serve') throw failedWith(refusalOf(error));
@@ -148,10 +178,12 @@ export async function rollout(input: unknown): Promise<Verdict> {
 
   async function resolve(server: ServerName): Promise<void> {
     const { request, attempt } = known();
+    const { source } = request;
+    if (source === undefined) throw new Error('only a source is resolved');
     resolveScope = new CancellationScope();
     try {
-      const answer = await resolveScope.run(() => hostCalls({ fleet: request.fleet, server }, `resolve ${request.source.uri}`, RESOLVE_SECONDS)
-        .resolveSource({ fleet: request.fleet, server, model: request.model, version: request.version, source: request.source }));
+      const answer = await resolveScope.run(() => hostCalls({ fleet: request.fleet, server }, `resolve ${source.uri}`, RESOLVE_SECONDS)
+        .resolveSource({ fleet: request.fleet, server, model: request.model, version: request.version, source }));
       apply((current) => happened.resolved(current, attempt, server, answer, Date.now()));
     } catch (error) {
       apply((current) => happened.resolved(current, attempt, server, failureFrom(error, 'downloadVersion', server), Date.now()));
@@ -185,15 +217,15 @@ export async function rollout(input: unknown): Promise<Verdict> {
   }
 
   async function finish(last: Verdict): Promise<Verdict> {
-    const { request, claim, digest } = known();
+    const { request, claim } = known();
     verdict = last;
     show();
     if (claim !== undefined) {
       // The fleet hears it as soon as it can; a fleet that never does fences the hosts before their next use.
-      await settleClaim({ fleet: request.fleet, model: request.model, version: request.version, ...self, epoch: claim.epoch, outcome: last.outcome, ...(digest === undefined ? {} : { digest }) }).catch(() => undefined);
+      await settleClaim({ fleet: request.fleet, ...settlement(known(), claim, last, self, Date.now()) }).catch(() => undefined);
     }
     await condition(allHandlersFinished);
-    if (last.outcome === 'served' || last.outcome === 'alreadyServed') return last;
+    if (isServed(last.outcome)) return last;
     if (last.outcome === 'cancelled') throw new CancelledFailure(last.message, [last]);
     throw failedWith(last);
   }
@@ -218,6 +250,10 @@ export async function rollout(input: unknown): Promise<Verdict> {
     show();
     return verdict;
   }
+}
+
+function refusal(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'InvalidInput');
 }
 
 function failedWith(verdict: Verdict): ApplicationFailure {

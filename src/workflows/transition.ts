@@ -3,6 +3,7 @@
 import { CancellationScope, condition, getExternalWorkflowHandle, log, setHandler, workflowInfo } from '@temporalio/workflow';
 import { ABORT_SECONDS, BEGIN_SECONDS, stepSeconds } from '../domain/bounds';
 import { unreachable } from '../domain/failures';
+import { knownBadFailure } from '../domain/rollout-state';
 import type { Attempt, Probed, Step } from '../domain/host';
 import type { Version } from '../domain/names';
 import type { ServerReport, TransitionEnd } from '../domain/rollout-state';
@@ -30,6 +31,8 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     ...(input.source === undefined ? {} : { source: input.source }),
     ...(input.pin === undefined ? {} : { pin: input.pin }),
     ...(input.digest === undefined ? {} : { digest: input.digest }),
+    ...(input.knownBad === undefined ? {} : { knownBad: input.knownBad }),
+    ...(input.allowReuse === undefined ? {} : { allowReuse: input.allowReuse }),
     ...(input.reportTo === undefined ? {} : { reportTo: input.reportTo }),
   });
   const goal = (): Goal => ({
@@ -37,6 +40,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     ...(input.version === undefined ? {} : { version: input.version }),
     ...(input.pin === undefined ? {} : { pin: input.pin }),
     ...(input.digest === undefined ? {} : { digest: input.digest }),
+    ...(input.knownBad === undefined ? {} : { knownBad: input.knownBad }),
     ...(released || before?.version === undefined || before.version === input.version ? {} : { keep: before.version }),
   });
   const report = (): ServerReport | undefined => view && {
@@ -57,6 +61,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
       const next = nextStep(goal(), view);
       switch (next.kind) {
         case 'done': return { kind: 'served', steps };
+        case 'refused': return { kind: 'failed', failure: knownBadFailure({ model: input.model, version: input.version ?? ('' as Version) }, next) };
         case 'waiting':
           if (!told) await tellParent(report());
           told = true;

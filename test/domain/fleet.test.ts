@@ -1,4 +1,7 @@
-import { announced, claim, emptyFleet, left, planFleet, settle, supersededTold, type FleetState, type Settlement } from '../../src/domain/fleet';
+import { announced, checked, claim, emptyFleet, left, modelOf, ownLost, ownStarted, reasonNotRetirable, reasonNotRollback, repairing, retireAsked, rollbackAsked, settle as settleAt, supersededTold, type FleetState, type Settlement } from '../../src/domain/fleet';
+import { behindOf, planFleet as planAt } from '../../src/domain/fleet-plan';
+import { driftLines, fleetDetails } from '../../src/domain/fleet-status';
+import type { Announcement, Drift, ModelFact } from '../../src/domain/host';
 import { endpointAllowed } from '../../src/domain/endpoints';
 import type { Digest, FleetName, ModelName, ServerName, Version } from '../../src/domain/names';
 
@@ -6,6 +9,8 @@ const server = (name: string, allowEndpoints: string[] = []) => ({ server: name 
 const model = 'half' as ModelName;
 const wish = (run: string, version = '2', endpoint?: string) => ({ model, version: version as Version, workflowId: `rollout/${run}`, runId: run, ...(endpoint === undefined ? {} : { endpoint }) });
 const verdict = (run: string, epoch: number, outcome: Settlement['outcome'], version = '2'): Settlement => ({ model, version: version as Version, digest: `sha256:${version}` as Digest, workflowId: `rollout/${run}`, runId: run, epoch, outcome });
+const settle = (state: FleetState, last: Settlement, nowMs = 1): FleetState => settleAt(state, last, nowMs);
+const planFleet = (state: FleetState, nowMs = 1) => planAt(state, nowMs);
 const demo = (): FleetState => announced(announced(emptyFleet('demo' as FleetName), server('b'), 1), server('a'), 1);
 
 function claimed(state: FleetState, run: string, nowMs = 1000, version = '2') {
@@ -53,11 +58,145 @@ describe('settling', () => {
 
 describe('resting', () => {
   test('a fleet without members and anything stable is forgotten', () => expect(planFleet(emptyFleet('x' as FleetName)).actions).toEqual([{ do: 'complete' }]));
-  test('one with members rests, and says on what', () => expect(planFleet(demo())).toEqual({ actions: [], waits: [{ on: 'wish' }] }));
+  test('one with members rests, and says on what', () => expect(planFleet(demo())).toEqual({ actions: [], waits: [{ on: 'wish' }], wakeAtMs: 600_001 }));
   test('one with a holder says who', () => expect(planFleet(claimed(demo(), 'r1').state).waits).toEqual([{ on: 'rollout', model: 'half', holder: 'rollout/r1' }]));
   test('told once, planned again: nothing', () => {
     const state = claimed(claimed(demo(), 'r1').state, 'r2').state;
     expect(planFleet(supersededTold(state, { workflowId: 'rollout/r1', runId: 'r1' })).actions).toEqual([]);
+  });
+});
+
+// ---- reconciling ----
+
+const source = { uri: 's3://models/half/2/', region: 'us-east-1', credentials: 'env' };
+const bad = { digest: 'sha256:2' as Digest, version: '2' as Version, why: 'LoadFailed', atMs: 5 };
+const says = (name: string, fact?: Partial<ModelFact> & { version?: Version }, more: Partial<Announcement> = {}): Announcement => ({ server: name as ServerName, incarnation: 'i', models: fact === undefined ? {} : { [model]: fact }, ...more });
+const at2: ModelFact = { version: '2' as Version, digest: 'sha256:2' as Digest };
+const gone: Drift = { what: 'filesGone', sinceMs: 7, detail: 'half/2 is not there; somebody removed it', repair: 'fleet' };
+/** Version 2 is stable from its source, and both agents say so. */
+const stable2 = (...announcements: Announcement[]): FleetState => [says('a', at2), says('b', at2), ...announcements]
+  .reduce((state, one) => announced(state, one, 2000), settle(claimed(demo(), 'r1').state, { ...verdict('r1', 1000, 'served'), source }, 1500));
+const LATER = 60_000;
+
+describe('reconciling', () => {
+  test('who serves what is stable is left alone', () => expect(planFleet(stable2(), LATER).actions).toEqual([]));
+  test.each([
+    ['a server that joined', says('c'), 'c'],
+    ['one that serves another version', says('a', { version: '1' as Version }), 'a'],
+    ['one that serves other content under the number', says('a', { ...at2, digest: 'sha256:x' as Digest }), 'a'],
+    ['one whose files are gone', says('a', { ...at2, drift: gone }), 'a'],
+  ])('%s is behind, and it alone is repaired', (_what, word, name) => {
+    const state = stable2(word);
+    expect(planFleet(state, 2001)).toMatchObject({ actions: [], waits: [{ on: 'repair', model, servers: [name] }] });
+    expect(planFleet(state, LATER).actions).toEqual([{ do: 'repair', model, servers: [name] }]);
+    const begun = repairing(state, model, [name as ServerName], LATER);
+    expect(planFleet(begun, LATER).actions).toMatchObject([{ do: 'start', input: { fleet: 'demo', model, version: '2', digest: 'sha256:2', source, repair: { servers: [name] } } }]);
+    expect(planFleet(ownStarted(begun, model, modelOf(begun, model).own?.workflowId ?? '', LATER), LATER)).toMatchObject({ actions: [], waits: [{ on: 'claim' }] });
+  });
+  test('what an agent puts right by itself starts nothing', () => expect(planFleet(stable2(says('a', { ...at2, drift: { ...gone, what: 'foreignList', repair: 'agent' } })), LATER).actions).toEqual([]));
+  test.each([
+    ['an agent that has not said what it serves', { server: 'c' as ServerName, incarnation: 'i' }],
+    ['an agent that does not know its own list', says('c', undefined, { seeded: false })],
+  ])('%s is unknown, and nothing follows from that', (_what, word) => expect(planFleet(stable2(word), LATER).actions).toEqual([]));
+  test('a silent server is named, and not repaired until it speaks', () => {
+    const silent = checked(stable2(says('c')), ['a', 'b', 'c'] as ServerName[], ['c' as ServerName], LATER);
+    expect(planFleet(silent, LATER)).toMatchObject({ actions: [], waits: [{ on: 'silent', servers: ['c'] }] });
+    expect(driftLines(silent)).toContainEqual(expect.stringContaining('c: its agent does not poll'));
+    expect(planFleet(announced(silent, says('c'), LATER), 2 * LATER).actions).toEqual([{ do: 'repair', model, servers: ['c'] }]);
+  });
+  test('never during a rollout of that model, and a repair under way is superseded by one', () => {
+    expect(planFleet(claimed(stable2(says('c')), 'r2', 3000, '3').state, LATER).actions).toEqual([]);
+    const begun = repairing(stable2(says('c')), model, ['c' as ServerName], LATER);
+    const taken = claim(begun, { ...wish('repair'), repair: ['c' as ServerName] }, LATER);
+    if ('refused' in taken) throw taken.refused;
+    expect(taken.answer.servers).toEqual(['c']);
+    expect(planFleet(claimed(taken.state, 'r2', LATER, '3').state, LATER).actions).toMatchObject([{ do: 'supersede', holder: { runId: 'repair' } }]);
+  });
+  test('a repair that comes too late is refused: the model is held', () => expect(claim(claimed(stable2(), 'r2', 3000, '3').state, { ...wish('repair'), repair: ['a' as ServerName] }, LATER)).toMatchObject({ refused: { code: 'StaleAttempt' } }));
+  test('a repair does not move what is stable, and is over for the fleet at once', () => {
+    const taken = claim(repairing(stable2(says('c')), model, ['c' as ServerName], LATER), { ...wish('repair'), repair: ['c' as ServerName] }, LATER);
+    if ('refused' in taken) throw taken.refused;
+    const after = settle(taken.state, { ...verdict('repair', taken.answer.epoch, 'served'), serving: { ['c' as ServerName]: '2' as Version } }, LATER);
+    expect(modelOf(after, model).stable).toEqual(modelOf(stable2(), model).stable);
+    expect(behindOf(after, model)).toEqual([]);
+  });
+  test('a repair that fails is tried again, later each time, at most every ten minutes', () => {
+    let state = stable2(says('c'));
+    const waits: number[] = [];
+    for (let nowMs = LATER; waits.length < 8;) {
+      const taken = claim(repairing(state, model, ['c' as ServerName], nowMs), { ...wish(`repair${waits.length}`), repair: ['c' as ServerName] }, nowMs);
+      if ('refused' in taken) throw taken.refused;
+      state = settle(taken.state, { ...verdict(`repair${waits.length}`, taken.answer.epoch, 'failed'), code: 'SourceUnreachable' }, nowMs);
+      const next = planFleet(state, nowMs);
+      expect(next.actions.filter((action) => action.do === 'repair')).toEqual([]);
+      const untilMs = modelOf(state, model).failedRepairs?.nextMs ?? 0;
+      expect(planFleet(state, untilMs).actions.filter((action) => action.do === 'repair')).toHaveLength(1);
+      waits.push(untilMs - nowMs);
+      nowMs = untilMs;
+    }
+    expect(waits).toEqual([30_000, 60_000, 120_000, 240_000, 480_000, 600_000, 600_000, 600_000]);
+  });
+  test('a rollout of its own that never claims is given up, and begins again', () => {
+    const begun = repairing(stable2(says('c')), model, ['c' as ServerName], LATER);
+    const { workflowId = '' } = modelOf(begun, model).own ?? {};
+    const late = LATER + 500_000;
+    expect(planFleet(ownStarted(begun, model, workflowId, LATER), late).actions).toContainEqual({ do: 'giveUp', model, workflowId });
+    expect(modelOf(ownLost(begun, model, workflowId, 'why', late), model).own).toBeUndefined();
+  });
+  test('every ten minutes, and no sooner, somebody looks who still polls', () => {
+    expect(planFleet(demo(), 600_000).actions).toEqual([]);
+    expect(planFleet(demo(), 600_001).actions).toEqual([{ do: 'check', servers: ['a', 'b'] }]);
+    const after = checked(demo(), ['a', 'b'] as ServerName[], [], 600_001);
+    expect(planFleet(after, 600_002)).toMatchObject({ actions: [], wakeAtMs: 1_200_001 });
+  });
+  test('what drifted is said with what, since when and who could have done it', () => {
+    const state = stable2(says('a', { ...at2, drift: gone }));
+    expect(driftLines(state)).toEqual([expect.stringMatching(/^a: half: filesGone: half\/2 is not there; somebody removed it, since 1970.*; the fleet repairs it$/)]);
+    expect(fleetDetails(state, planFleet(state, 2001))).toContain('**Drifted**');
+  });
+});
+
+describe('what people ask of a fleet', () => {
+  const at3 = (): FleetState => settle(claimed(stable2(), 'r2', 3000, '3').state, { ...verdict('r2', 3000, 'served', '3'), source });
+  test('a rollback goes to the version before, from the disks, and its content is known to be bad from then on', () => {
+    const asked = rollbackAsked(at3(), { model, by: 'ops' }, LATER);
+    expect(planFleet(asked, LATER).actions).toMatchObject([{ do: 'start', input: { version: '2', digest: 'sha256:2', allowDowngrade: true, requestedBy: 'ops' } }]);
+    expect(planFleet(asked, LATER).actions[0]).not.toHaveProperty('input.source');
+    expect(modelOf(asked, model).knownBad).toMatchObject([{ digest: 'sha256:3', version: '3' }]);
+  });
+  test('after a rollback the version is stable again with the source it came from, so that a new server can have it', () => {
+    const { own } = modelOf(rollbackAsked(at3(), { model }, LATER), model);
+    const taken = claim(rollbackAsked(at3(), { model }, LATER), { ...wish('back'), workflowId: own?.workflowId ?? '', allowDowngrade: true, fetches: false }, LATER);
+    if ('refused' in taken) throw taken.refused;
+    expect(modelOf(taken.state, model).own).toBeUndefined();
+    expect(modelOf(settle(taken.state, { ...verdict('back', taken.answer.epoch, 'served'), workflowId: own?.workflowId ?? '' }), model)).toMatchObject({ stable: { version: '2', source }, retained: { version: '3' } });
+  });
+  test.each([
+    ['nothing stable', demo(), undefined, /nothing of half is stable/], ['nothing before', stable2(), undefined, /no version before 2/], ['another version', at3(), '2', /2 is not what is stable \(3\)/],
+    ['a rollout of it under way', claimed(at3(), 'r9', LATER, '4').state, undefined, /rollout\/r9 holds half now/],
+  ])('a rollback with %s is refused', (_what, state, version, message) => expect(reasonNotRollback(state, model, version as Version | undefined)?.message).toMatch(message));
+  test('a retirement serves nothing, and forgets what was stable, so that nothing brings it back', () => {
+    const asked = retireAsked(stable2(), { model }, LATER);
+    expect(planFleet(asked, LATER).actions).toMatchObject([{ do: 'start', input: { version: '2', retire: true } }]);
+    const taken = claim(asked, { ...wish('retire'), fetches: false }, LATER);
+    if ('refused' in taken) throw taken.refused;
+    const after = settle(taken.state, { ...verdict('retire', taken.answer.epoch, 'retired') });
+    expect(modelOf(after, model).stable).toBeUndefined();
+    expect(behindOf(after, model)).toEqual([]);
+  });
+  test('an unknown model is not retired', () => expect(reasonNotRetirable(demo(), 'hafl' as ModelName)?.message).toMatch(/knows no model hafl/));
+  test('a version older than the stable one needs to be meant', () => {
+    expect(claim(at3(), wish('r3', '2'), LATER)).toMatchObject({ refused: { code: 'InvalidInput', detail: { path: 'version' } } });
+    expect(claim(at3(), { ...wish('r3', '2'), allowDowngrade: true }, LATER)).toMatchObject({ answer: { stable: { version: '3' } } });
+    expect(claim(at3(), wish('r3', '3'), LATER)).toHaveProperty('answer');
+  });
+  test('content known to be bad is told with every claim, the newest twenty', () => {
+    let state = demo();
+    for (let n = 0; n < 25; n += 1) {
+      const taken = claimed(state, `r${n}`, 1000 + n);
+      state = settle(taken.state, { ...verdict(`r${n}`, taken.answer.epoch, 'rolledBack'), knownBad: { ...bad, digest: `sha256:${n}` as Digest } });
+    }
+    expect(claimed(state, 'r99', 9000).answer.knownBad?.map(({ digest }) => digest)).toEqual(Array.from({ length: 20 }, (_, n) => `sha256:${n + 5}`));
   });
 });
 

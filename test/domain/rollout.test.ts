@@ -2,6 +2,7 @@ import type { Digest, FleetName, ModelName, Pin, ServerName, Version } from '../
 import type { RolloutRequest } from '../../src/domain/request';
 import { planRollout, waveSize, type Action, type Plan } from '../../src/domain/rollout';
 import * as happened from '../../src/domain/rollout-state';
+import { knownBadOf } from '../../src/domain/verdict';
 import type { RolloutState, ServerReport } from '../../src/domain/rollout-state';
 
 const v = (n: number): Version => String(n) as Version;
@@ -242,7 +243,7 @@ describe('updating', () => {
   test('an endpoint that some agent does not take is refused, and the load under way is left alone', () => {
     const picky = Story.claimed(['a', 'b']).then((state) => ({ ...state, claim: { ...state.claim, epoch: 100, servers: [s('a'), s('b')], unsettled: false, allowEndpoints: { [s('b')]: ['http://good'] } } }));
     expect(happened.reasonNotUpdatable(picky.state, elsewhere)).toBeUndefined();
-    expect(happened.reasonNotUpdatable(picky.state, { ...elsewhere, source: { ...elsewhere.source, endpoint: 'http://bad' } })).toMatchObject({ code: 'EndpointNotAllowed', message: expect.stringContaining('b allows: http://good') as string });
+    expect(happened.reasonNotUpdatable(picky.state, { ...elsewhere, source: { uri: 's3://models/half/2/', region: 'us-east-1', credentials: 'env', endpoint: 'http://bad' } })).toMatchObject({ code: 'EndpointNotAllowed', message: expect.stringContaining('b allows: http://good') as string });
   });
   test('an endpoint refused after servers changed their lists is no rejection: nothing was touched would be untrue, and they go back', () => {
     const story = Story.claimed(['a', 'b']).resolved().started('a').served('a').then((state) => happened.updated(state, elsewhere))
@@ -267,4 +268,85 @@ describe('updating', () => {
 test('a step told late, for an older attempt, is not shown', () => {
   const story = Story.claimed(['a']).resolved().started('a');
   expect(story.then((state) => happened.progressed(state, { server: s('a'), token: [100, 0], step: 'unloadVersion', sinceMs: 1 })).state).toEqual(story.state);
+});
+
+describe('pause and resume', () => {
+  const pause = (story: Story): Story => story.then((state) => happened.paused(state, { sinceMs: 9, by: 'ops' }));
+  test('what is on its way goes on, nothing else begins, and it says on what it waits', () => {
+    const story = pause(Story.claimed(['a', 'b']).resolved().started('a'));
+    expect(story.plan()).toMatchObject({ phase: 'paused', actions: [], waits: { b: { on: 'resume', sinceMs: 9, by: 'ops' } } });
+    expect(said(story.served('a').plan())).toEqual([]);
+    expect(said(story.served('a').then(happened.resumed).plan())).toEqual(['start b']);
+  });
+  test('a gate stays shut although the bake is over', () => {
+    const story = pause(Story.claimed(['a'], { bakeSeconds: 10 }).resolved().started('a').gate('a'));
+    expect(said(story.plan(60_000))).toEqual([]);
+    expect(said(story.then(happened.resumed).plan(60_000))).toEqual(['release a']);
+  });
+  test('before the source is listed, nothing is listed', () => expect(pause(Story.claimed(['a'])).plan()).toMatchObject({ phase: 'paused', actions: [] }));
+  test('what was left to do when it paused is nothing: it ends', () => expect(said(pause(Story.claimed(['a']).resolved().started('a').served('a')).plan())).toEqual(['finish served']));
+  test('an abort, a failure and a supersession do not wait for a resume', () => {
+    const story = pause(Story.claimed(['a', 'b']).resolved().started('a'));
+    expect(said(story.abort().plan())).toEqual(['stop a']);
+    expect(said(story.failed('a', 'LoadFailed', false).plan())).toEqual(['finish failed LoadFailed']);
+    expect(said(story.then((state) => happened.wished(state, { kind: 'supersede', by: 'x' })).plan())).toEqual(['stop a']);
+  });
+  test('a new source while paused stops the stale load at once; the new one begins after the resume', () => {
+    const story = pause(Story.claimed(['a']).resolved().started('a')).then((state) => happened.updated(state, request({}, { source: { uri: 's3://models/half/2/', endpoint: 'http://good', region: 'us-east-1', credentials: 'env' } })));
+    expect(said(story.plan())).toEqual(['stop a']);
+    const stopped = story.stopping('a').stopped('a');
+    expect(stopped.plan()).toMatchObject({ phase: 'paused', actions: [] });
+    expect(said(stopped.then(happened.resumed).plan())).toEqual(['resolve a']);
+  });
+  test('an end is not paused', () => expect(happened.reasonNotPausable(Story.claimed(['a']).abort().state)).toMatch(/ending/));
+});
+
+describe('rollback as a wish', () => {
+  const rollback = (story: Story): Story => story.then((state) => happened.wished(state, { kind: 'rollback', by: 'ops', reason: 'bad answers' }));
+  test('stops what is on its way, takes back what has the candidate, and ends as rolled back', () => {
+    const story = rollback(Story.claimed(['a', 'b']).resolved().started('a').served('a').started('b'));
+    expect(said(story.plan())).toEqual(['stop b']);
+    expect(said(story.stopping('b').stopped('b').plan())).toEqual(['start a']);
+  });
+  test('says who and why, and its content is known to be bad', () => {
+    const { state, plan } = { state: rollback(Story.claimed(['a']).resolved()).state, plan: rollback(Story.claimed(['a']).resolved()).plan() };
+    const last = plan.actions[0];
+    if (last?.do !== 'finish') throw new Error('it is over');
+    expect(last.verdict).toMatchObject({ outcome: 'rolledBack', message: 'rolled back by ops: bad answers' });
+    expect(knownBadOf(state, last.verdict, 7)).toEqual({ digest: 'sha256:b', version: '2', why: 'rolled back by ops: bad answers', atMs: 7 });
+  });
+  test.each([['LoadFailed', true], ['DrainTimeout', false]] as const)('after %s the content is known to be bad: %s', (code, bad) => {
+    const { state } = Story.claimed(['a']).resolved().started('a').failed('a', code, true);
+    expect(knownBadOf(state, { outcome: 'rolledBack', code, message: 'm', servers: {}, notSeen: [] }, 7) !== undefined).toBe(bad);
+  });
+  test('an abort says nothing of the content', () => expect(knownBadOf(Story.claimed(['a']).resolved().abort().state, { outcome: 'aborted', message: 'm', servers: {}, notSeen: [] }, 7)).toBeUndefined());
+});
+
+describe('content known to be bad', () => {
+  const known = [{ digest: 'sha256:b' as Digest, version: v(7), why: 'LoadFailed: no', atMs: 0 }];
+  const claimed = (top: Partial<RolloutRequest> = {}, stable?: Digest): RolloutState => happened.claimed(happened.begin(request({}, top)), { epoch: 100, servers: [s('a')], unsettled: false, knownBad: known, ...(stable === undefined ? {} : { stable: { version: v(2), digest: stable } }) }, 0);
+  test('is refused when the listing tells that it is this, before anything is fetched', () => {
+    const { state } = new Story(claimed()).resolved();
+    expect(state.failure).toMatchObject({ code: 'KnownBadVersion', message: expect.stringMatching(/rolled back as version 7 at 1970.*LoadFailed: no.*--allow-known-bad/) as string });
+    expect(said(new Story(state).plan())).toEqual(['finish rejected KnownBadVersion']);
+  });
+  test('is refused at the claim where the request or the fleet says its digest', () => {
+    expect(claimed({ digest: 'sha256:b' as Digest }).failure).toMatchObject({ code: 'KnownBadVersion' });
+    expect(claimed({}, 'sha256:b' as Digest).failure).toMatchObject({ code: 'KnownBadVersion' });
+  });
+  test('is served where somebody means it', () => expect(said(new Story(claimed({ allowKnownBad: true })).resolved().plan())).toEqual(['start a']));
+});
+
+describe('a retirement', () => {
+  const retiring = (): Story => Story.claimed(['a', 'b'], {}, { retire: true });
+  test('lists no source, and brings every server to nothing', () => expect(retiring().plan().actions).toMatchObject([{ do: 'start', server: 'a', goal: { direction: 'forward', bake: false } }]));
+  test('aborted half-way, what was retired comes back', () => {
+    const story = retiring().started('a').then((state) => happened.ended(state, s('a'), { kind: 'served', steps: ['drainVersion', 'unloadVersion'] }, { server: s('a'), token: [100, 1], before: { version: v(2) }, aspired: [], lingering: [], listed: true }, 0));
+    expect(story.state.servers[s('a')]).not.toHaveProperty('serving');
+    expect(story.abort().plan().actions).toMatchObject([{ do: 'start', server: 'a', goal: { direction: 'back', version: '2' } }]);
+  });
+  test('done, it is a success of its own', () => {
+    const done = ['a', 'b'].reduce((story, name) => story.started(name).then((state) => happened.ended(state, s(name), { kind: 'served', steps: [] }, undefined, 0)), retiring());
+    expect(done.plan().actions).toMatchObject([{ do: 'finish', verdict: { outcome: 'retired' } }]);
+  });
 });

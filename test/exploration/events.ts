@@ -4,6 +4,7 @@ import * as fleets from '../../src/domain/fleet';
 import { compareTokens, type ServerName, type Token, type Version } from '../../src/domain/names';
 import type { ModelView } from '../../src/domain/view';
 import * as happened from '../../src/domain/rollout-state';
+import type { SourceRef } from '../../src/domain/source';
 import { advanced, carriedOut, changed, childAt, childOf, closed, digestOf, hostAt, hostOf, mayAct, MODEL, pinOf, requestFor, rolloutAt, started, viewOf, type Child, type Host, type World } from './world';
 
 export interface Event {
@@ -170,7 +171,7 @@ function fleetEvents(world: World): readonly Event[] {
   const settled = world.rollouts.flatMap((rollout, index): Event[] => {
     if (rollout.verdict === undefined || rollout.settled) return [];
     const last = { model: MODEL, version: rollout.state.request.version, workflowId: rollout.run, runId: rollout.run, epoch: rollout.state.claim?.epoch ?? 0, outcome: rollout.verdict.outcome, ...(rollout.state.digest === undefined ? {} : { digest: rollout.state.digest }) };
-    return [{ name: `${rollout.run}: ${rollout.verdict.outcome}`, world: changed({ ...world, fleet: fleets.settle(world.fleet, last) }, index, { settled: true }) }];
+    return [{ name: `${rollout.run}: ${rollout.verdict.outcome}`, world: changed({ ...world, fleet: fleets.settle(world.fleet, last, 0) }, index, { settled: true }) }];
   });
   return [...told, ...settled];
 }
@@ -184,7 +185,7 @@ function wishEvents(world: World): readonly Event[] {
     const asked = (change: happened.RolloutState): World => carriedOut(changed(granted, index, { state: change }), index);
     switch (wish) {
       case 'abort': return verdict === undefined ? [{ name: 'somebody aborts', world: asked(happened.wished(state, { kind: 'abort' })) }] : [];
-      case 'update': return verdict === undefined && happened.reasonNotUpdatable(state) === undefined ? [{ name: 'somebody updates the source', world: asked(happened.updated(state, { ...state.request, source: { ...state.request.source, endpoint: 'http://other' } })) }] : [];
+      case 'update': return verdict === undefined && happened.reasonNotUpdatable(state) === undefined ? [{ name: 'somebody updates the source', world: asked(happened.updated(state, { ...state.request, source: { ...requestFor(2, { mode: world.mode, waves: [], bake: false }).source, endpoint: 'http://other' } as SourceRef })) }] : [];
       case 'newer': return [{ name: 'somebody wants 3', world: started(granted, { ...state.request, ...pick(requestFor(3, { mode: world.mode, waves: [], bake: false })) }) }];
       case 'restart': return (Object.keys(world.hosts) as ServerName[]).map((server) => ({ name: `${server} restarts`, world: restarted(granted, server) }));
       case 'lost': return [];
@@ -193,7 +194,7 @@ function wishEvents(world: World): readonly Event[] {
 }
 
 function pick(request: ReturnType<typeof requestFor>): Pick<typeof request, 'version' | 'source'> {
-  return { version: request.version, source: request.source };
+  return { version: request.version, ...(request.source === undefined ? {} : { source: request.source }) };
 }
 
 /** It boots what was promoted; a candidate is gone, and its attempt will be told. */

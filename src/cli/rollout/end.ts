@@ -14,7 +14,7 @@ export interface RolloutEnd {
 }
 
 const EXIT_OF: Readonly<Record<Outcome, number>> = {
-  served: EXIT.ok, alreadyServed: EXIT.ok, rejected: EXIT.rejected, failed: EXIT.rejected,
+  served: EXIT.ok, alreadyServed: EXIT.ok, retired: EXIT.ok, rejected: EXIT.rejected, failed: EXIT.rejected,
   aborted: EXIT.stopped, superseded: EXIT.stopped, cancelled: EXIT.stopped, rolledBack: EXIT.rolledBack,
 };
 
