@@ -41,7 +41,7 @@ export function serverSuite(title: string, start: () => Promise<ServerUnderTest>
     const place = (version: string, sample: keyof typeof SAMPLE): void => cpSync(join(SAMPLES, SAMPLE[sample]), join(base(), version), { recursive: true });
     const listed = (versions: readonly string[], labels: Readonly<Record<string, string>> = {}): ListedModel => ({ name: model, basePath: base(), platform: 'tensorflow', versions, labels });
     const state = async (version: string): Promise<string> => of(await client.status(model), version);
-    const reaches = (version: string, wanted: string): Promise<void> => until(async () => await state(version) === wanted, WITHIN_MS);
+    const reaches = (version: string, wanted: string): Promise<boolean> => until(async () => await state(version) === wanted, WITHIN_MS);
     const ask = async (version?: string): Promise<string> => {
       const def = (await client.metadata(model, v(version ?? '1')).catch(() => ({}) as never))['serving_default'];
       const answer = await client.predict(model, version === undefined ? undefined : v(version), { name: 'serving_default', def: def ?? ({ inputs: {} } as never) }, { x: [1, 2, 5] });

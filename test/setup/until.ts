@@ -2,11 +2,13 @@
 
 const LOOK_EVERY_MS = 10;
 
-/** Looks until it holds. Throws naming how long, when it does not in time. */
-export async function until(holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
+/** Looks until it is there, and returns it. Throws naming how long, when it is not in time. */
+export async function until<T>(look: () => T | Promise<T>, withinMs = 10_000): Promise<Exclude<T, false | undefined>> {
   const deadline = Date.now() + withinMs;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`still not so after ${withinMs} ms: ${holds.toString()}`);
+  for (;;) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found as Exclude<T, false | undefined>;
+    if (Date.now() > deadline) throw new Error(`still not so after ${withinMs} ms: ${look.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
 }
