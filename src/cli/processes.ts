@@ -20,19 +20,19 @@ export async function runControl(flags: ProcessFlags, terminal: Terminal): Promi
   await runWith(temporal, flags, terminal, 'control worker polls task queue segue', () => startControlWorker({ temporal }));
 }
 
-export async function runUp(flags: AgentFlags & ProcessFlags, terminal: Terminal): Promise<void> {
+export async function runUp(flags: AgentFlags & ProcessFlags, server: readonly string[], terminal: Terminal): Promise<void> {
   setUp(flags);
   const temporal = await connectTemporal(targetOf(flags));
-  await runWith(temporal, flags, terminal, `control worker and agent of ${flags.fleet}/${flags.server} poll`, () => startBoth({ ...agentOptions(flags), temporal, report: terminal.err }));
+  await runWith(temporal, flags, terminal, `control worker and agent of ${flags.fleet}/${flags.server} poll`, () => startBoth({ ...agentOptions(flags, server), temporal, report: terminal.err }));
 }
 
 /** The agent comes first and Temporal second: what was promoted must not wait for it. */
-export async function runAgent(flags: AgentFlags & ProcessFlags, terminal: Terminal): Promise<void> {
+export async function runAgent(flags: AgentFlags & ProcessFlags, server: readonly string[], terminal: Terminal): Promise<void> {
   setUp(flags);
   let temporal: TemporalConnections | undefined;
   const connect = async (): Promise<TemporalConnections> => (temporal = await connectWhenThere(flags, terminal));
   try {
-    const running = await startAgentWorker({ ...agentOptions(flags), report: terminal.err, connect });
+    const running = await startAgentWorker({ ...agentOptions(flags, server), report: terminal.err, connect });
     terminal.err(ready(`agent of ${flags.fleet}/${flags.server} polls task queue segue/${flags.fleet}/${flags.server}`, flags));
     await untilStopped(running, terminal.err);
   } finally {

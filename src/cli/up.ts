@@ -7,7 +7,7 @@ import type { Verb } from './verb';
 export function upCommand({ terminal }: Verb): Command {
   return withProcessFlags(withAgentFlags(new Command('up')))
     .description('control worker and agent in one process, for one machine')
-    .action((flags: AgentFlags & ProcessFlags) => processes().runUp(flags, terminal))
+    .action((server: string[], flags: AgentFlags & ProcessFlags) => processes().runUp(flags, server, terminal))
     .addHelpText('after', `
 Examples:
   $ segue up --fleet demo --server edge-a --root /srv/edge-a --serving 127.0.0.1:8500`);

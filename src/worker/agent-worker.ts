@@ -5,6 +5,8 @@ import { Worker } from '@temporalio/worker';
 import { createHostActivities } from '../activities/host';
 import type { Agent } from '../agent/agent';
 import { startAgent } from '../agent/agent';
+import type { HeldDrainPolicy } from '../agent/held-drain';
+import { fail } from '../domain/failures';
 import type { Announcement } from '../domain/host';
 import type { FleetName, ServerName } from '../domain/names';
 import { agentQueue } from '../domain/names';
@@ -12,6 +14,7 @@ import { fleetContact, keepAnnounced } from './announcer';
 import type { TemporalConnections } from './native-connection';
 import type { Running } from './running';
 import { runningUntil } from './running';
+import { superviseServer, type SupervisedServer } from './supervised-server';
 import { runWorker } from './worker-run';
 
 export interface AgentIdentity {
@@ -29,6 +32,10 @@ export interface AgentWorkerOptions extends AgentIdentity {
   readonly serving: string;
   /** Where `file:NAME` credentials are. */
   readonly credentialsDir?: string;
+  /** What to do when requests in flight do not let a version go. `restart` needs `serverCommand`. */
+  readonly heldDrain?: HeldDrainPolicy;
+  /** The model server's program and flags: then the agent runs it, starts it again when it dies, and ends it last. */
+  readonly serverCommand?: readonly string[];
   readonly shutdownGraceMs?: number;
   readonly report: (line: string) => void;
   /**
@@ -47,20 +54,33 @@ const SHUTDOWN_GRACE_MS = 5_000;
 
 /** Resolves when the agent runs and polls. */
 export async function startAgentWorker(options: AgentWorkerOptions): Promise<Running> {
+  if (options.heldDrain?.then === 'restart' && options.serverCommand === undefined) {
+    throw fail('InvalidInput', '--held-drain restart: nobody here can start the model server again; give its command after --, or choose alert', { path: '--held-drain' });
+  }
+  let server: SupervisedServer | undefined;
   const agent = await startAgent({
     fleet: options.fleet, server: options.server, root: options.root, serving: options.serving,
     ...(options.allowEndpoints === undefined ? {} : { allowEndpoints: options.allowEndpoints }),
     ...(options.credentialsDir === undefined ? {} : { credentialsDir: options.credentialsDir }),
+    ...(options.heldDrain === undefined ? {} : { heldDrain: options.heldDrain }),
+    ...(options.serverCommand === undefined ? {} : { restartServer: async (why: string) => { await server?.restart(why); } }),
+    log: (message) => options.report(message),
   });
-  try {
-    return await startPolling(agent, options);
-  } catch (error) {
+  const close = async (): Promise<void> => {
     await agent.close();
+    await server?.stop();
+  };
+  try {
+    // The boot file is there now: the server may start from it, whether or not Temporal answers.
+    if (options.serverCommand !== undefined) server = await superviseServer({ command: options.serverCommand, report: options.report, onLine: options.report });
+    return await startPolling(agent, options, close);
+  } catch (error) {
+    await close();
     throw error;
   }
 }
 
-async function startPolling(agent: Agent, options: AgentWorkerOptions): Promise<Running> {
+async function startPolling(agent: Agent, options: AgentWorkerOptions, close: () => Promise<void>): Promise<Running> {
   const { client, connection, native, target } = await options.connect();
   const worker = runWorker(await Worker.create({
     connection: native,
@@ -77,7 +97,7 @@ async function startPolling(agent: Agent, options: AgentWorkerOptions): Promise<
   return runningUntil(worker.ended, async () => {
     announcer.stop();
     await worker.stop();
-    await agent.close();
+    await close();
   });
 }
 
