@@ -1,12 +1,12 @@
 // Twenty and more servers are brought to a standstill in each way we know of, and the doctor, told only what it can see, must say which way it was.
 
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelEntry } from '../../src/agent/journal-format';
 import { Journal } from '../../src/agent/journal';
 import { observe, type ServerQuestion } from '../../src/cli/doctor/server-checks';
-import { diagnose, type Cause } from '../../src/domain/diagnosis';
+import { diagnose, FETCH_IDLE_MS, type Cause } from '../../src/domain/diagnosis';
 import type { ModelName, Version } from '../../src/domain/names';
 import type { ServerFlags } from '../../src/domain/server-flags';
 import type { StartOptions } from '../../src/testing/tf-serving/server';
@@ -145,7 +145,7 @@ const INJECTED: Readonly<Partial<Record<Cause, Inject>>> = {
     abandon(world.the.downloadVersion(attempt, call(stop.signal)));
     await until(() => world.dir('staging/half').length > 0);
     await until(async () => (await Journal.open(world.root)).entry('half' as ModelName).partial !== undefined);
-    await new Promise((resolve) => { setTimeout(resolve, 6_000); }); // Nothing comes: that is the fact.
+    await until(() => s3.log().some((line) => line.fault === 'stall') && Date.now() - newestMs(join(world.root, 'staging')) > FETCH_IDLE_MS, 60_000);
     return { address: `unix:${world.socket}`, root: world.root, entries: (await Journal.open(world.root)).models, blind: true };
   },
 };
@@ -231,6 +231,11 @@ function status(at: Fixture, name: string): Promise<unknown> {
 /** What the server would answer, without using one of its threads. */
 function stateNow(at: Fixture, model: string, version: bigint): string {
   return at.simulator.core.monitor.state({ name: model, version })?.state.toUpperCase() ?? '';
+}
+
+/** When something below this directory was last written. */
+function newestMs(path: string): number {
+  return Math.max(0, ...readdirSync(path, { recursive: true }).map((name) => statSync(join(path, String(name)), { throwIfNoEntry: false })?.mtimeMs ?? 0));
 }
 
 /** A call nobody waits for; what becomes of it is not the point. */
