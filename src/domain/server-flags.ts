@@ -47,7 +47,7 @@ export function flagFindings(flags: ServerFlags, bootFile?: string): readonly Fl
     flags.pollSeconds <= 0 ? finding('unmanageable', 'file_system_poll_wait_seconds', flags.pollSeconds, '1', 'the server never looks for versions, so a list that names a new model blocks it for ever') : undefined,
     flags.modelConfigFile === undefined ? finding('unsafe', 'model_config_file', 'none', bootFile ?? 'ROOT/boot.config', 'a restart does not bring back what was promoted') : undefined,
     flags.modelConfigFile !== undefined && bootFile !== undefined && flags.modelConfigFile !== bootFile ? finding('unsafe', 'model_config_file', flags.modelConfigFile, bootFile, 'a restart brings back what that file says, not what was promoted') : undefined,
-    flags.loadThreads < 2 ? finding('unsafe', 'num_load_threads', flags.loadThreads, '2', flags.loadThreads === 0 ? 'a load freezes the server and cannot be aborted' : 'a new name waits behind a load') : undefined,
+    flags.loadThreads < 2 ? finding(flags.loadThreads === 0 ? 'unmanageable' : 'unsafe', 'num_load_threads', flags.loadThreads, '2', flags.loadThreads === 0 ? 'a load freezes the server and cannot be aborted' : 'a new name waits behind a load') : undefined,
     flags.unloadThreads < 2 ? finding('unsafe', 'num_unload_threads', flags.unloadThreads, '2', 'an unload freezes the manager') : undefined,
     flags.loadRetries > 0 ? finding('unsafe', 'max_num_load_retries', flags.loadRetries, '0', 'a load that fails is LOADING for minutes more, and a new name cannot be registered by its sentinel') : undefined,
     flags.pollSeconds > 1 ? finding('unsafe', 'file_system_poll_wait_seconds', flags.pollSeconds, '1', 'every list is noticed only after so many seconds') : undefined,

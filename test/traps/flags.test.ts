@@ -71,7 +71,7 @@ test('26, naive: the file takes back what the reload gave', async () => {
   await until(() => stateOf(at, 2) === 'END');
 });
 
-test.each([['26: takes its list from the file', '--model_config_file_poll_wait_seconds=5'], ['5: never looks for versions', '--file_system_poll_wait_seconds=0']])('agent: a server that %s is not touched, and the flag is named', async (_why, flag) => {
+test.each([['26: takes its list from the file', '--model_config_file_poll_wait_seconds=5'], ['5: never looks for versions', '--file_system_poll_wait_seconds=0'], ['13: has no load threads, so that no load can be stopped', '--num_load_threads=0']])('agent: a server that %s is not touched, and the flag is named', async (_why, flag) => {
   const world = await agentHost();
   await world.simulator?.stop();
   await world.the.close();
