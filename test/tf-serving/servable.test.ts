@@ -57,6 +57,14 @@ const failureOf = (work: () => unknown) => {
     return failure(error);
   }
 };
+/** tensorflow.Example on the wire: lengths below 128, so that each is one byte. */
+const field = (no: number, ...bytes: (number | Uint8Array)[]): Uint8Array => {
+  const value = Buffer.concat(bytes.map((one) => (typeof one === 'number' ? Buffer.of(one) : one)));
+  return Buffer.concat([Buffer.of((no << 3) | 2, value.length), value]);
+};
+const FLOATS = (...values: number[]): Uint8Array => field(2, field(1, new Uint8Array(Float32Array.from(values).buffer)));
+const INT64S = (...values: number[]): Uint8Array => field(3, field(1, ...values));
+const example = (features: Readonly<Record<string, Uint8Array>>): Uint8Array => field(1, ...Object.entries(features).map(([key, feature]) => field(1, field(1, Buffer.from(key)), field(2, feature))));
 const loadFailure = (dir: string) => loadServable(dir, ['serve']).then(() => 'loaded', failure);
 
 describe('predictions', () => {
@@ -86,12 +94,16 @@ describe('predictions', () => {
     expect(predict(servable, { x: float([], [0]) })).toEqual({ y: { shape: [0], values: [] } });
   });
 
-  test('answer by other signatures too, where no example has to be parsed', async () => {
+  test('answer by other signatures too, and parse the examples they are given', async () => {
     for (const sample of [HALF_PLUS_TWO, TF2]) {
       const servable = await load(sample);
       expect(predict(servable, { inputs: float([2, 4], [2, 1]) }, 'regress_x2_to_y3')).toEqual({ outputs: { shape: [2, 1], values: [4, 5] } });
-      const example = create(TensorProtoSchema, { dtype: DataType.DT_STRING, tensorShape: { dim: [{ size: 1n }] }, stringVal: [new Uint8Array(0)] });
-      expect(failureOf(() => predict(servable, { inputs: example }, 'regress_x_to_y'))).toMatch(/^UNIMPLEMENTED: Op type ParseExample(V2)? is not simulated\n\t \[\[/);
+      const asked = (...examples: Uint8Array[]) => predict(servable, { inputs: create(TensorProtoSchema, { dtype: DataType.DT_STRING, tensorShape: { dim: [{ size: BigInt(examples.length) }] }, stringVal: examples }) }, 'regress_x_to_y');
+      expect(asked(example({ x: FLOATS(2) }), example({ x: FLOATS(10), x2: FLOATS(1) }))).toEqual({ outputs: { shape: [2, 1], values: [3, 7] } });
+      expect(failureOf(() => asked(example({})))).toMatch(/^INVALID_ARGUMENT: Name: <unknown>, Feature: x \(data type: float\) is required but could not be found\.\n\t \[\[/);
+      expect(failureOf(() => asked(example({ x: INT64S(2) })))).toMatch(/^INVALID_ARGUMENT: Name: <unknown>, Key: x, Index: 0\. {2}Data types don't match\. Data type: int64 but expected type: float\n/);
+      expect(failureOf(() => asked(example({ x: FLOATS(1, 2) })))).toMatch(/^INVALID_ARGUMENT: .*Number of float values != expected\. {2}Values size: 2 but output shape: \[1\]\n/);
+      expect(failureOf(() => asked(Buffer.from([0x0a, 0x09, 0x01])))).toMatch(/^INVALID_ARGUMENT: Could not parse example input, value: /);
     }
   });
 

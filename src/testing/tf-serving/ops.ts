@@ -5,6 +5,7 @@ import { DataType } from '../../proto/gen/tensorflow/core/framework/types_pb';
 import { elementwise, matMul } from './arithmetic';
 import type { Kernel, Value, VariableRef } from './evaluate';
 import type { GraphNode } from './graph';
+import { parseExample, parseExampleV2 } from './parse-example';
 import { ServingError } from './status';
 import { baseType, elementsOf, shapeText, tensorFromProto, typeName } from './tensor';
 import type { Tensor } from './tensor';
@@ -33,6 +34,8 @@ const OPS: Readonly<Record<string, (kernel: Kernel) => readonly Value[]>> = {
   StatefulPartitionedCall: (kernel) => kernel.call(calledFunction(kernel.node)),
   PartitionedCall: (kernel) => kernel.call(calledFunction(kernel.node)),
   RestoreV2: (kernel) => restore(kernel),
+  ParseExample: parseExample,
+  ParseExampleV2: parseExampleV2,
 
   // Variables of TensorFlow 1: the output is the variable itself.
   VariableV2: ({ node }) => [{ variable: variableName(node), shape: declaredShape(node) }],
