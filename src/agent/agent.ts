@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { fail } from '../domain/failures';
-import type { Attempt, AwaitInput, DrainInput, Probed, ResolveInput, StopResult, UnloadInput } from '../domain/host';
+import type { Announcement, Attempt, AwaitInput, DrainInput, Probed, ResolveInput, StopResult, UnloadInput } from '../domain/host';
 import { compareTokens, parseVersion, type FleetName, type ModelName, type ServerName, type Version } from '../domain/names';
 import type { ResolvedSource } from '../domain/source';
 import type { ModelView } from '../domain/view';
@@ -17,6 +17,7 @@ import { nowMs } from './clock';
 import { downloadVersion, refuseForeignEndpoint } from './download-step';
 import { startDiagnosisLoop, type DiagnosisLoop } from './diagnosis-loop';
 import { drainVersion } from './drain-step';
+import { DriftWatch } from './drift';
 import { Fence, type Caller } from './fence';
 import { DEFAULT_HELD_DRAIN, type HeldDrainPolicy, type RestartServer } from './held-drain';
 import { Journal } from './journal';
@@ -99,16 +100,23 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   };
   // Nothing runs yet: whatever no model owns was left by a process that died.
   for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model);
-  return new Agent(parts, startWatcher(parts, pollSeconds * 1000), startDiagnosisLoop(parts, pollSeconds * 1000), lock);
+  const drift = new DriftWatch(parts);
+  return new Agent(parts, drift, startWatcher(parts, drift, pollSeconds * 1000), startDiagnosisLoop(parts, pollSeconds * 1000), lock);
 }
 
 /** The host's activities. Each is idempotent, killable and fenced, and returns the fresh view. */
 export class Agent {
-  constructor(private readonly parts: Parts, private readonly watcher: Watcher, private readonly diagnosis: DiagnosisLoop, private readonly lock: StoreLock) {}
+  constructor(private readonly parts: Parts, private readonly drift: DriftWatch, private readonly watcher: Watcher, private readonly diagnosis: DiagnosisLoop, private readonly lock: StoreLock) {}
 
   /** Changes when the model server restarts. */
   get incarnation(): string {
     return this.parts.journal.incarnation;
+  }
+
+  /** What this host has to tell its fleet, as last looked at. */
+  facts(): Pick<Announcement, 'seeded' | 'models'> {
+    const models = this.drift.facts();
+    return { ...(this.parts.journal.seeded ? {} : { seeded: false }), ...(models === undefined ? {} : { models }) };
   }
 
   /** What was promoted here: what clients are meant to get. */

@@ -26,12 +26,22 @@ export class BootFile {
     return text !== undefined && namesInBootText(text)?.length !== 0;
   }
 
+  /** Does the file say what the journal says was promoted? */
+  async isAsWritten(): Promise<boolean> {
+    await this.#writing;
+    return this.#text() === await this.#read();
+  }
+
   async #write(): Promise<void> {
+    const text = this.#text();
+    if (text !== await this.#read()) await replaceDurably(this.store.bootFile(), text);
+  }
+
+  #text(): string {
     const entries = [...this.journal.models].map(([model, entry]) => ({
       model, registered: entry.registered, aspired: entry.aspired, labels: entry.labels, ...(entry.promoted === undefined ? {} : { promoted: entry.promoted }),
     }));
-    const text = toBootText(composeBoot(entries, this.store.root));
-    if (text !== await this.#read()) await replaceDurably(this.store.bootFile(), text);
+    return toBootText(composeBoot(entries, this.store.root));
   }
 
   async #read(): Promise<string | undefined> {

@@ -3,6 +3,7 @@
 import { fail, type SegueError } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { compareTokens, formatToken, type ModelName } from '../domain/names';
+import { nowMs } from './clock';
 import type { Journal } from './journal';
 import type { Live } from './live';
 
@@ -21,6 +22,7 @@ export class Fence {
   readonly #running = new Map<ModelName, Running>();
   /** Also those that were told to stop and have not ended. */
   readonly #effects = new Set<Running>();
+  readonly #endedMs = new Map<ModelName, number>();
 
   /** @param onOvertaken called when the running effect of a lower token has ended, before the greater one's begins: the only moment at which what is left is the lower one's. */
   constructor(private readonly journal: Journal, private readonly onOvertaken: (lower: Attempt) => Promise<void> = () => Promise.resolve()) {}
@@ -67,6 +69,7 @@ export class Fence {
     } finally {
       if (this.#running.get(model) === mine) this.#running.delete(model);
       this.#effects.delete(mine);
+      this.#endedMs.set(model, nowMs());
       end();
     }
   }
@@ -82,6 +85,11 @@ export class Fence {
   async untilEnded({ model, token }: Attempt): Promise<void> {
     const mine = [...this.#effects].filter((one) => one.attempt.model === model && compareTokens(one.attempt.token, token) <= 0);
     await Promise.all(mine.map((one) => one.ended));
+  }
+
+  /** Since when nothing acts on the model; undefined while something does. 0: nothing did in this process. */
+  quietSinceMs(model: ModelName): number | undefined {
+    return [...this.#effects].some((one) => one.attempt.model === model) ? undefined : this.#endedMs.get(model) ?? 0;
   }
 
   /** At the end of the agent: stops everything and awaits it. */

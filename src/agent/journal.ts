@@ -66,6 +66,23 @@ export class Journal {
     return this.#change({ ...this.#content, ...over, models: new Map([...this.#content.models].map(([model, entry]) => [model, edit(entry, model)])) });
   }
 
+  /** Is the file what was last written? */
+  async isOnDisk(): Promise<boolean> {
+    await this.#writing.catch(() => undefined);
+    const wanted = formatJournal(this.#durable);
+    try {
+      return await readFile(this.path, 'utf8') === wanted || this.#queued !== undefined;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+  }
+
+  /** The file again, from memory. */
+  rewrite(): Promise<void> {
+    return this.#change(this.#content);
+  }
+
   /** Changes that arrive while a write is under way share the next one. */
   #change(content: JournalContent): Promise<void> {
     this.#content = content;

@@ -30,6 +30,8 @@ export async function stageVersion(parts: Parts, attempt: Attempt, live: Live): 
   live.assert();
   await parts.journal.update(model, (entry) => ({ ...entry, staged: { ...entry.staged, [version]: { digest, pin } } }));
   if (there !== digest) await parts.store.publish(path, model, version, live.assert);
+  // Listed already, its directory was gone: the server takes it up again at its next poll, and what it said of it until now is about the life before.
+  if (listedOf(parts.journal.entry(model)).includes(version)) parts.observer.listed(model, version, nowMs());
   await parts.journal.update(model, (entry) => ({ ...entry, partial: undefined }));
   await parts.store.discard(path);
 }

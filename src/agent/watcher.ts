@@ -1,6 +1,7 @@
 // Looks at the model server all the time, with or without Temporal: a server that comes back gets what was promoted, at once (DESIGN §6).
 
 import { nowMs } from './clock';
+import type { DriftWatch } from './drift';
 import { LOOK_EVERY_MS } from './look';
 import { pause } from './live';
 import type { Parts } from './parts';
@@ -11,7 +12,7 @@ export interface Watcher {
 }
 
 /** @param pollMs between looks while all is well. */
-export function startWatcher(parts: Parts, pollMs: number): Watcher {
+export function startWatcher(parts: Parts, drift: DriftWatch, pollMs: number): Watcher {
   const stop = new AbortController();
   let wake = new AbortController();
   parts.list.onDoubt(() => wake.abort(new Error('a doubt came up')));
@@ -23,7 +24,7 @@ export function startWatcher(parts: Parts, pollMs: number): Watcher {
   };
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
-      const problem = await look(parts, stop.signal);
+      const problem = await look(parts, drift, stop.signal);
       if (stop.signal.aborted) return;
       say(problem?.message);
       wake = new AbortController();
@@ -48,12 +49,13 @@ interface Problem {
   readonly refused: boolean;
 }
 
-async function look(parts: Parts, signal: AbortSignal): Promise<Problem | undefined> {
+async function look(parts: Parts, drift: DriftWatch, signal: AbortSignal): Promise<Problem | undefined> {
   try {
     await parts.list.settle(signal);
     for (const [model, entry] of parts.journal.models) {
       if (entry.registered === 'yes') parts.observer.record(model, await parts.client.status(model, { signal }), nowMs());
     }
+    await drift.look();
     return undefined;
   } catch (error) {
     if (error instanceof RpcFailure && error.unanswered && !signal.aborted) parts.list.doubtful(`the model server does not answer: ${error.code}`, true);

@@ -31,7 +31,8 @@ export type Next =
 export function nextStep(goal: Goal, view: ModelView): Next {
   const wanted = goal.version;
   if (wanted === undefined) return leaveAll(view, view.aspired) ?? done;
-  if (isServing(wanted, view)) return leaveAll(view, leaving(goal, wanted, view)) ?? gate(goal, view);
+  // Served from memory, its files gone: the bytes come back first, and the server need not be touched.
+  if (isServing(wanted, view) && view.staged[wanted] !== undefined) return leaveAll(view, leaving(goal, wanted, view)) ?? gate(goal, view);
   return bringBytes(goal, wanted, view) ?? bringUp(goal, wanted, view);
 }
 
