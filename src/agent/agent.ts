@@ -29,6 +29,7 @@ import { Observer } from './observe';
 import type { Log, Parts } from './parts';
 import { proofOfOvertaken, readProof } from './proof';
 import { reloadConfig } from './reload-step';
+import { seedFrom, type Seed } from './seed';
 import { ServerFlagsReader } from './server-flags';
 import { Slots } from './slots';
 import { stageVersion } from './stage-step';
@@ -49,6 +50,8 @@ export interface AgentOptions {
   readonly allowEndpoints?: readonly string[];
   /** Where `file:NAME` credentials are. */
   readonly credentialsDir?: string;
+  /** fleet: without a journal nothing is reloaded until `seed` was called; its caller knows a fleet. disk: an empty or missing boot file is believed. */
+  readonly seeding?: 'fleet' | 'disk';
   /** The server's --file_system_poll_wait_seconds. */
   readonly pollSeconds?: number;
   /** What to do when requests in flight do not let a version go; an alert after 30 s unless given. */
@@ -86,7 +89,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   await store.prepare();
   const boot = new BootFile(journal, store);
   // Without a journal a list that somebody gave the server is unknown, not empty: nothing is reloaded, and the file stays as it is (DESIGN §6).
-  if (journal.isNew) await journal.updateAll((entry) => entry, { seeded: !await boot.isForeign() });
+  if (journal.isNew) await journal.updateAll((entry) => entry, { seeded: options.seeding !== 'fleet' && !await boot.isForeign() });
   if (journal.seeded) await boot.write();
   const pollSeconds = options.pollSeconds ?? 1;
   const client = new ServingClient(options.serving);
@@ -95,7 +98,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   const parts: Parts = {
     fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
     fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
-    allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, log: options.log ?? (() => undefined),
+    allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, awaitsSeed: options.seeding === 'fleet', log: options.log ?? (() => undefined),
     serverFlags: new ServerFlagsReader(options.serving), diagnoses: { current: [] }, heldDrain: options.heldDrain ?? DEFAULT_HELD_DRAIN, restartServer: options.restartServer,
   };
   // Nothing runs yet: whatever no model owns was left by a process that died.
@@ -106,6 +109,9 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
 
 /** The host's activities. Each is idempotent, killable and fenced, and returns the fresh view. */
 export class Agent {
+  readonly #closing = new AbortController();
+  #seeding: Promise<string | undefined> | undefined;
+
   constructor(private readonly parts: Parts, private readonly drift: DriftWatch, private readonly watcher: Watcher, private readonly diagnosis: DiagnosisLoop, private readonly lock: StoreLock) {}
 
   /** Changes when the model server restarts. */
@@ -117,6 +123,11 @@ export class Agent {
   facts(): Pick<Announcement, 'seeded' | 'models'> {
     const models = this.drift.facts();
     return { ...(this.parts.journal.seeded ? {} : { seeded: false }), ...(models === undefined ? {} : { models }) };
+  }
+
+  /** Tells an agent without a journal what its fleet has stable. Nothing, once it knows what its server lists; else why not yet. */
+  seed(stable: Seed): Promise<string | undefined> {
+    return this.#seeding ??= seedFrom(this.parts, stable, this.#closing.signal).finally(() => { this.#seeding = undefined; });
   }
 
   /** What was promoted here: what clients are meant to get. */
@@ -181,6 +192,8 @@ export class Agent {
 
   /** Stops every effect, then lets go of the root. The model server goes on serving. */
   async close(): Promise<void> {
+    this.#closing.abort(new Error('the agent is stopping'));
+    await this.#seeding?.catch(() => undefined);
     await this.parts.fence.stopAll(fail('StoreBusy', `the agent of ${this.parts.server} is stopping`));
     await Promise.all([this.watcher.stop(), this.diagnosis.stop()]);
     this.parts.client.close();

@@ -3,11 +3,13 @@
 import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { compareTokens } from '../domain/names';
-import type { Live } from './live';
-import { lookUntilCertain } from './look';
+import { nowMs } from './clock';
+import { pause, type Live } from './live';
+import { LOOK_EVERY_MS, lookUntilCertain } from './look';
 import type { Parts } from './parts';
 import { prune } from './prune';
 import { refuseUnmanageable } from './server-flags';
+import { listedOf } from './view';
 import { withdrawCandidate } from './withdraw';
 import { tidyPartial } from './tidy';
 
@@ -17,6 +19,7 @@ export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): 
   refuseReused(parts, attempt);
   await lookUntilCertain(parts, model, live.signal);
   await refuseUnmanageable(parts);
+  await untilSeeded(parts, live);
   await parts.list.refuseForeign(model);
   const { candidate } = parts.journal.entry(model);
   if (candidate !== undefined && compareTokens(candidate.token, token) < 0) {
@@ -30,10 +33,24 @@ export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): 
 }
 
 /** A number that was ever served here stands for that content; where the wanted one is known, nothing need be fetched to see that it is another. */
-function refuseReused(parts: Parts, { model, version, digest }: Attempt): void {
-  const found = version === undefined ? undefined : parts.journal.entry(model).served[version];
+function refuseReused(parts: Parts, { model, version, digest, allowReuse }: Attempt): void {
+  const entry = parts.journal.entry(model);
+  const found = version === undefined ? undefined : entry.served[version];
   if (version === undefined || digest === undefined || found === undefined || found === digest) return;
-  throw fail('VersionReused', `begin ${model}/${version} on ${parts.server}: want ${digest}, but ${found} was served here under this number; give the new content a new number`, { version, want: digest, found });
+  const inUse = entry.promoted === version || listedOf(entry).includes(version);
+  if (allowReuse === true && !inUse) return;
+  throw fail('VersionReused', `begin ${model}/${version} on ${parts.server}: want ${digest}, but ${found} ${inUse ? 'is' : 'was'} served here under this number; ${inUse && allowReuse === true ? 'serve another version first, then this one again' : 'give the new content a new number'}`, { version, want: digest, found });
+}
+
+/** The fleet says within a second what it has stable; an agent whose fleet does not answer, or does not know enough, refuses. */
+const SEEDED_WITHIN_MS = 10_000;
+
+async function untilSeeded({ journal, awaitsSeed }: Parts, live: Live): Promise<void> {
+  if (!awaitsSeed) return;
+  for (const until = nowMs() + SEEDED_WITHIN_MS; !journal.seeded && nowMs() < until;) {
+    live.report({ step: 'beginAttempt', waiting: 'what the fleet has stable, because this agent has no journal' });
+    await pause(LOOK_EVERY_MS, live.signal);
+  }
 }
 
 /** Bytes of another version or listing are of no use to this attempt. */

@@ -22,8 +22,13 @@ export class BootFile {
 
   /** Does the file give a server models that no journal of ours knows of? What is no list at all counts as unknown, which is not empty. */
   async isForeign(): Promise<boolean> {
+    return (await this.names())?.length !== 0;
+  }
+
+  /** The models in the file, none where there is no file; nothing where it is no list. */
+  async names(): Promise<readonly string[] | undefined> {
     const text = await this.#read();
-    return text !== undefined && namesInBootText(text)?.length !== 0;
+    return text === undefined ? [] : namesInBootText(text);
   }
 
   /** Does the file say what the journal says was promoted? */

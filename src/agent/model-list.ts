@@ -204,7 +204,7 @@ export class ModelList {
   }
 
   #refuseUnseeded(): void {
-    if (!this.journal.seeded) throw fail('ReloadRejected', `${this.server}: this agent has no journal, yet the boot file names models: what the server lists is not known, so nothing is changed`, { server: this.server });
+    if (!this.journal.seeded) throw fail('ReloadRejected', `${this.server}: this agent has no journal and does not know what the server lists, so nothing is changed; its fleet tells it within a second, or adopt the list: segue adopt FILE --root DIR --serving ADDRESS`, { server: this.server });
   }
 
   #foreign(model: ModelName): SegueError {

@@ -41,6 +41,8 @@ export interface Parts {
   /** Empty: any. */
   readonly allowEndpoints: readonly string[];
   readonly credentialsDir: string | undefined;
+  /** Somebody will say what the fleet has stable, should there be no journal. */
+  readonly awaitsSeed: boolean;
   readonly serverFlags: ServerFlagsReader;
   /** Why nothing moves, as last seen; empty while everything does. */
   readonly diagnoses: { current: readonly Diagnosis[] };

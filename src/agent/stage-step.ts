@@ -49,7 +49,7 @@ async function refuseReuse(parts: Parts, attempt: Attempt, version: Version, wan
     throw fail('VersionReused', `stage ${model}/${version} on ${server}: want content ${want}, found ${found}, ${why}; give other content another number`, { version, want, found });
   };
   const served = entry.served[version];
-  if (served !== undefined && served !== want) refuse(served, 'which was served under this number');
+  if (served !== undefined && served !== want && attempt.allowReuse !== true) refuse(served, 'which was served under this number');
   if (there === undefined) return;
   if (entry.promoted === version || listedOf(entry).includes(version)) refuse(there, 'which is listed');
   await lookUntilCertain(parts, model, live.signal);

@@ -8,7 +8,10 @@ import { agentCommand } from './agent';
 import { demoCommand } from './demo/demo';
 import { devCommand } from './dev';
 import { doctorCommand } from './doctor/doctor';
+import { fleetCommand } from './fleet/fleet';
 import { rolloutAbortCommand } from './rollout/abort';
+import { rolloutPauseCommand, rolloutResumeCommand } from './rollout/pause';
+import { rolloutRollbackCommand } from './rollout/rollback';
 import { rolloutStartCommand } from './rollout/start';
 import { rolloutStatusCommand } from './rollout/status';
 import { rolloutUpdateCommand } from './rollout/update';
@@ -37,6 +40,7 @@ export function program(verb: Verb = NOWHERE): Command {
   for (const command of [upCommand(verb), workerCommand(verb), agentCommand(verb)]) segue.addCommand(command);
   segue.commandsGroup('Rollouts:');
   segue.addCommand(rolloutCommand(verb));
+  segue.addCommand(fleetCommand(verb));
   segue.commandsGroup('When something does not move:');
   segue.addCommand(doctorCommand(verb));
   segue.commandsGroup('On one machine, to try it:');
@@ -57,7 +61,7 @@ const NOWHERE: Verb = {
 
 function rolloutCommand(verb: Verb): Command {
   const command = new Command('rollout').description('start, follow and steer a rollout: what the temporal command line could do, with less to type');
-  for (const sub of [rolloutStartCommand(verb), rolloutStatusCommand(verb), rolloutWatchCommand(verb), rolloutAbortCommand(verb), rolloutUpdateCommand(verb)]) command.addCommand(sub);
+  for (const sub of [rolloutStartCommand(verb), rolloutStatusCommand(verb), rolloutWatchCommand(verb), rolloutAbortCommand(verb), rolloutUpdateCommand(verb), rolloutPauseCommand(verb), rolloutResumeCommand(verb), rolloutRollbackCommand(verb)]) command.addCommand(sub);
   return command.addHelpText('after', EXIT_CODES);
 }
 

@@ -59,7 +59,7 @@ export async function startAgentWorker(options: AgentWorkerOptions): Promise<Run
   }
   let server: SupervisedServer | undefined;
   const agent = await startAgent({
-    fleet: options.fleet, server: options.server, root: options.root, serving: options.serving,
+    fleet: options.fleet, server: options.server, root: options.root, serving: options.serving, seeding: 'fleet',
     ...(options.allowEndpoints === undefined ? {} : { allowEndpoints: options.allowEndpoints }),
     ...(options.credentialsDir === undefined ? {} : { credentialsDir: options.credentialsDir }),
     ...(options.heldDrain === undefined ? {} : { heldDrain: options.heldDrain }),
@@ -93,7 +93,9 @@ async function startPolling(agent: Agent, options: AgentWorkerOptions, close: ()
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: options.shutdownGraceMs ?? SHUTDOWN_GRACE_MS,
   }));
-  const announcer = keepAnnounced(fleetContact(connection, target.namespace, options.fleet), () => announcementOf(options, agent.incarnation), options.report);
+  const announcer = keepAnnounced(fleetContact(connection, target.namespace, options.fleet), {
+    current: () => announcementOf(options, agent.incarnation, agent.facts()), seed: (stable) => agent.seed(stable),
+  }, options.report);
   return runningUntil(worker.ended, async () => {
     announcer.stop();
     await worker.stop();
@@ -101,9 +103,9 @@ async function startPolling(agent: Agent, options: AgentWorkerOptions, close: ()
   });
 }
 
-export function announcementOf(identity: AgentIdentity, incarnation: string): Announcement {
+export function announcementOf(identity: AgentIdentity, incarnation: string, facts: Pick<Announcement, 'seeded' | 'models'> = {}): Announcement {
   return {
-    server: identity.server, incarnation,
+    server: identity.server, incarnation, ...facts,
     ...(identity.zone === undefined ? {} : { zone: identity.zone }),
     ...(identity.allowEndpoints === undefined || identity.allowEndpoints.length === 0 ? {} : { allowEndpoints: identity.allowEndpoints }),
   };

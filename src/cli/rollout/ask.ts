@@ -36,7 +36,7 @@ export interface Accepted {
 }
 
 /** Runs a verb as an update, so that a refusal is heard. Throws an Exit with the refusal (3), or when nobody answers (6). */
-export async function askVerb({ client }: ConnectedClient, workflowId: string, verb: 'abort' | 'update', payload: unknown, deadlineMs = ASK_DEADLINE_MS): Promise<Accepted | 'ended'> {
+export async function askVerb({ client }: ConnectedClient, workflowId: string, verb: 'abort' | 'update' | 'pause' | 'resume' | 'rollback', payload: unknown, deadlineMs = ASK_DEADLINE_MS): Promise<Accepted | 'ended'> {
   const handle = client.workflow.getHandle(workflowId);
   try {
     return await client.withDeadline(Date.now() + deadlineMs, () => handle.executeUpdate<Accepted, [unknown]>(verb, { args: [payload] }));

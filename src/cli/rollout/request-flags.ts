@@ -30,6 +30,10 @@ export interface RequestFlags extends SourceFlags {
   readonly reason?: string;
   readonly requestedBy?: string;
   readonly ciUrl?: string;
+  readonly digest?: string;
+  readonly allowKnownBad?: boolean;
+  readonly allowDowngrade?: boolean;
+  readonly allowReuse?: boolean;
 }
 
 /** What `--input` and the flags say together; flags win. Only shapes are known here: what is allowed is decided in one place, by the rollout. */
@@ -57,6 +61,10 @@ export function withRequestFlags(command: Command): Command {
     .option('--probe <json>', 'a Predict whose answer is known: {"inputs": {"x": [1]}, "expect": {"y": [2.5]}, "tolerance": 1e-6}')
     .addOption(new Option('--on-failure <what>', 'after lists changed (default: rollback)').choices(['rollback', 'hold']))
     .option('--hold-seconds <seconds>', 'how long a hold waits for a person (default: 3600)', wholeNumber)
+    .option('--digest <sha256>', 'what the version must be: sha256: and 64 hex digits; without --source its bytes must be on the disks')
+    .option('--allow-known-bad', 'serve content that was rolled back before')
+    .option('--allow-downgrade', 'serve a version older than the stable one')
+    .option('--allow-reuse', 'other content under a number that was served before, and is not now')
     .option('--reason <text>', 'why')
     .option('--requested-by <who>', 'who')
     .option('--ci-url <url>', 'link to the CI run');
@@ -65,10 +73,10 @@ export function withRequestFlags(command: Command): Command {
 export async function requestJson(flags: RequestFlags, terminal: Terminal): Promise<JsonObject> {
   const input = flags.input === undefined ? {} : await readInput(flags.input, terminal);
   const strategy = given({ waves: flags.waves, maxUnavailable: flags.maxUnavailable, mode: flags.mode, bakeSeconds: flags.bakeSeconds, drainSeconds: flags.drainSeconds });
-  const { fleet, model, version, onFailure, holdSeconds, reason, requestedBy, ciUrl } = flags;
+  const { fleet, model, version, onFailure, holdSeconds, reason, requestedBy, ciUrl, digest, allowKnownBad, allowDowngrade, allowReuse } = flags;
   return {
     ...input,
-    ...given({ fleet, model, version, onFailure, holdSeconds, reason, requestedBy, ciUrl, probe: flags.probe === undefined ? undefined : parseObject(flags.probe, '--probe') }),
+    ...given({ fleet, model, version, onFailure, holdSeconds, reason, requestedBy, ciUrl, digest, allowKnownBad, allowDowngrade, allowReuse, probe: flags.probe === undefined ? undefined : parseObject(flags.probe, '--probe') }),
     ...over(input, 'source', sourceOf(flags)),
     ...over(input, 'strategy', strategy),
   };

@@ -1,5 +1,7 @@
-import { WorkflowExecutionAlreadyStartedError, type WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { defaultPayloadConverter } from '@temporalio/common';
 import { Command } from 'commander';
+import { isDeepStrictEqual } from 'node:util';
 import { parseRequest } from '../../activities/request';
 import { CONTROL_QUEUE } from '../../domain/names';
 import type { ConnectedClient } from '../../worker/connection';
@@ -42,10 +44,9 @@ async function start(flags: StartFlags, terminal: Terminal): Promise<number> {
   parseRequest(input);
   const workflowId = flags.workflowId ?? defaultWorkflowId(input, process.env, new Date());
   return withClient(flags, async (connected) => {
-    const handle = await startWorkflow(connected, workflowId, input);
-    const runId = handle.firstExecutionRunId;
-    if (flags.output === 'json') terminal.out(JSON.stringify({ workflowId, runId }));
-    else terminal.out(`started ${workflowId} (run ${runId})`);
+    const { runId, attached } = await startWorkflow(connected, workflowId, input);
+    if (flags.output === 'json') terminal.out(JSON.stringify({ workflowId, runId, attached }));
+    else terminal.out(attached ? `attached to ${workflowId} (run ${runId}), which runs already with this very request` : `started ${workflowId} (run ${runId})`);
     const nobody = await noWorkerPolls(connected);
     if (nobody) terminal.err(`nobody polls task queue ${CONTROL_QUEUE}: it waits for a control worker (segue worker)`);
     if (flags.wait === true) return follow(connected, { workflowId, runId, json: flags.output === 'json', ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }) }, terminal);
@@ -54,16 +55,29 @@ async function start(flags: StartFlags, terminal: Terminal): Promise<number> {
   });
 }
 
-async function startWorkflow({ client }: ConnectedClient, workflowId: string, input: JsonObject): Promise<WorkflowHandleWithFirstExecutionRunId> {
+/** A CI job that is run again finds its own rollout; another request under its ID is refused. */
+async function startWorkflow(connected: ConnectedClient, workflowId: string, input: JsonObject): Promise<{ readonly runId: string; readonly attached: boolean }> {
+  const { client } = connected;
   try {
-    return await client.workflow.start('rollout', { taskQueue: CONTROL_QUEUE, workflowId, args: [input] });
+    const { firstExecutionRunId } = await client.workflow.start('rollout', { taskQueue: CONTROL_QUEUE, workflowId, args: [input] });
+    return { runId: firstExecutionRunId, attached: false };
   } catch (error) {
+    const running = error instanceof WorkflowExecutionAlreadyStartedError ? await inputOf(connected, workflowId) : undefined;
+    if (running !== undefined && isDeepStrictEqual(running.input, JSON.parse(JSON.stringify(input)))) return { runId: running.runId, attached: true };
     // `temporal workflow start` would say OK here and keep the old input (DESIGN §4.6).
     if (error instanceof WorkflowExecutionAlreadyStartedError) {
       throw new Exit(EXIT.rejected, `${workflowId} is running already, with its own input.\n follow it: segue rollout watch ${workflowId}\n change it: segue rollout update ${workflowId} --source SOURCE\n another:   --workflow-id ID`);
     }
     throw error;
   }
+}
+
+/** What the running one was started with: the first event of its history. */
+async function inputOf({ client, connection, target: { namespace } }: ConnectedClient, workflowId: string): Promise<{ readonly runId: string; readonly input: unknown } | undefined> {
+  const { runId } = await client.workflow.getHandle(workflowId).describe();
+  const { history } = await connection.workflowService.getWorkflowExecutionHistory({ namespace, execution: { workflowId, runId }, maximumPageSize: 1 });
+  const payload = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
+  return payload == null ? undefined : { runId, input: defaultPayloadConverter.fromPayload(payload) };
 }
 
 /** The CI run makes the ID repeatable: a job that is run again finds its own rollout instead of starting a second one. */
