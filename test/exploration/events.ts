@@ -17,6 +17,7 @@ export function events(world: World): readonly Event[] {
     ...world.rollouts.flatMap((_, index) => rolloutEvents(world, index)),
     ...(Object.keys(world.hosts) as ServerName[]).flatMap((server) => hostEvents(world, server)),
     ...fleetEvents(world),
+    ...resumeEvents(world),
     ...wishEvents(world),
   ];
 }
@@ -176,6 +177,12 @@ function fleetEvents(world: World): readonly Event[] {
   return [...told, ...settled];
 }
 
+/** Nobody pauses for ever; until then nothing new begins. */
+function resumeEvents(world: World): readonly Event[] {
+  return world.rollouts.flatMap(({ run, state, verdict }, index): Event[] => (
+    state.pause === undefined || verdict !== undefined ? [] : [{ name: `${run} is resumed`, world: carriedOut(changed(world, index, { state: happened.resumed(state) }), index) }]));
+}
+
 function wishEvents(world: World): readonly Event[] {
   return [...new Set(world.wishes)].flatMap((wish): Event[] => {
     const left = world.wishes.toSpliced(world.wishes.indexOf(wish), 1);
@@ -185,6 +192,8 @@ function wishEvents(world: World): readonly Event[] {
     const asked = (change: happened.RolloutState): World => carriedOut(changed(granted, index, { state: change }), index);
     switch (wish) {
       case 'abort': return verdict === undefined ? [{ name: 'somebody aborts', world: asked(happened.wished(state, { kind: 'abort' })) }] : [];
+      case 'rollback': return verdict === undefined ? [{ name: 'somebody rolls back', world: asked(happened.wished(state, { kind: 'rollback' })) }] : [];
+      case 'pause': return verdict === undefined && happened.reasonNotPausable(state) === undefined ? [{ name: 'somebody pauses', world: asked(happened.paused(state, { sinceMs: 0 })) }] : [];
       case 'update': return verdict === undefined && happened.reasonNotUpdatable(state) === undefined ? [{ name: 'somebody updates the source', world: asked(happened.updated(state, { ...state.request, source: { ...requestFor(2, { mode: world.mode, waves: [], bake: false }).source, endpoint: 'http://other' } as SourceRef })) }] : [];
       case 'newer': return [{ name: 'somebody wants 3', world: started(granted, { ...state.request, ...pick(requestFor(3, { mode: world.mode, waves: [], bake: false })) }) }];
       case 'restart': return (Object.keys(world.hosts) as ServerName[]).map((server) => ({ name: `${server} restarts`, world: restarted(granted, server) }));

@@ -63,7 +63,7 @@ export interface World {
   /** How often what may go wrong may still go wrong. */
   readonly faults: number;
   /** Wishes that may still come. */
-  readonly wishes: readonly ('abort' | 'update' | 'newer' | 'restart' | 'lost')[];
+  readonly wishes: readonly ('abort' | 'rollback' | 'pause' | 'update' | 'newer' | 'restart' | 'lost')[];
 }
 
 /** After every bake and hold. */
