@@ -25,6 +25,10 @@ describe('claiming', () => {
     const first = claimed(demo(), 'r1');
     expect(claimed(first.state, 'r1', 9999)).toEqual({ state: first.state, answer: first.answer });
   });
+  test('a rollout that was reset is another run, and gets another epoch: its old one is closed on the hosts', () => {
+    const again = claim(claimed(demo(), 'r1').state, { ...wish('r1'), runId: 'after the reset' }, 1000);
+    expect(again).toMatchObject({ answer: { epoch: 1001, unsettled: true } });
+  });
   test('the newest wins, at a greater epoch, and knows that something is unsettled', () => {
     const second = claimed(claimed(demo(), 'r1').state, 'r2', 1000);
     expect(second.answer).toMatchObject({ epoch: 1001, unsettled: true });
@@ -119,6 +123,11 @@ describe('reconciling', () => {
     const after = settle(taken.state, { ...verdict('repair', taken.answer.epoch, 'served'), serving: { ['c' as ServerName]: '2' as Version } }, LATER);
     expect(modelOf(after, model).stable).toEqual(modelOf(stable2(), model).stable);
     expect(behindOf(after, model)).toEqual([]);
+  });
+  test('a repair of what was stable when it began says nothing of what is stable now', () => {
+    const taken = claim(stable2(), { ...wish('repair'), repair: ['a' as ServerName] }, LATER);
+    if ('refused' in taken) throw taken.refused;
+    expect(modelOf(settle(taken.state, { ...verdict('repair', taken.answer.epoch, 'served', '1') }, LATER), model).stable?.version).toBe('2');
   });
   test('a repair that fails is tried again, later each time, at most every ten minutes', () => {
     let state = stable2(says('c'));

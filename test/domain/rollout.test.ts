@@ -350,3 +350,36 @@ describe('a retirement', () => {
     expect(done.plan().actions).toMatchObject([{ do: 'finish', verdict: { outcome: 'retired' } }]);
   });
 });
+
+describe('what mutants taught', () => {
+  test('a server that served this very version before keeps it, however the rollout ends', () => {
+    const story = Story.claimed(['a']).resolved().started('a').then((state) => happened.ended(state, s('a'), { kind: 'served', steps: ['reloadConfig'] }, report(state, 'a', { before: { version: v(2) }, serving: v(2), aspired: [v(2)], listed: true }), 0));
+    expect(said(story.abort().plan())).toEqual(['finish aborted']);
+  });
+  test('a server that is not seen counts against maxUnavailable', () => {
+    const story = Story.claimed(['a', 'b', 'c', 'd'], { maxUnavailable: 2 }).resolved().started('a').notSeen('a');
+    expect(said(story.plan())).toEqual(['start b']);
+  });
+  test('the gate of an attempt that is over opens nothing', () => {
+    const story = Story.claimed(['a'], { bakeSeconds: 1 }).resolved().started('a');
+    const old = { ...report(story.state, 'a', { serving: v(2) }), token: [99, 1] as const };
+    expect(happened.atGate(story.state, old, 5)).toBe(story.state);
+  });
+  test('what fails while it is being stopped was stopped', () => {
+    const story = Story.claimed(['a']).resolved().started('a').abort().stopping('a').then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'm' } }, report(state, 'a', { serving: v(1), aspired: [v(1)] }), 0));
+    expect(story.state.failure).toBeUndefined();
+    expect(story.state.servers[s('a')]?.end).toEqual({ kind: 'stopped' });
+  });
+  test('superseded while it goes back, it stops where it is: the newer one takes the world as it is', () => {
+    const story = Story.claimed(['a']).resolved().started('a').served('a').abort();
+    expect(said(story.plan())).toEqual(['start a']);
+    const superseded = story.then((state) => happened.wished(state, { kind: 'supersede', by: 'newer' }));
+    expect(said(superseded.plan())).toEqual(['finish superseded']);
+    expect(said(superseded.abort().plan())).toEqual(['finish superseded']);
+  });
+  test('what was served before is what the first attempt saw', () => {
+    const story = Story.claimed(['a']).resolved().started('a').failed('a', 'InvalidSavedModel', false);
+    const again = happened.ended(story.state, s('a'), { kind: 'stopped' }, report(story.state, 'a', { before: { version: v(2) } }), 0);
+    expect(again.servers[s('a')]?.before).toEqual({ version: v(1) });
+  });
+});

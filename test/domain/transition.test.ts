@@ -4,7 +4,7 @@ import type { Digest, Pin, Version } from '../../src/domain/names';
 import type { ModelView } from '../../src/domain/view';
 
 type Versions = Record<number, ModelView['states'][Version]>;
-interface World { staged?: number[]; aspired?: number[]; promoted?: number; states?: Versions; partial?: 'fetching' | 'fetched' | 'verified'; drained?: number[]; partialPin?: string; digests?: Record<number, string> }
+interface World { staged?: number[]; aspired?: number[]; promoted?: number; states?: Versions; partial?: 'fetching' | 'fetched' | 'verified'; drained?: number[]; partialPin?: string; partialDigest?: string; digests?: Record<number, string> }
 
 const v = (n: number): Version => String(n) as Version;
 const pin = 'pin:new' as Pin;
@@ -14,7 +14,7 @@ function view(world: World): ModelView {
   return {
     token: [1, 1], staged, aspired: (world.aspired ?? []).map(v), states: { ...world.states }, labels: {}, waits: {}, drained: (world.drained ?? []).map(v), incarnation: 'i',
     ...(world.promoted === undefined ? {} : { promoted: v(world.promoted) }),
-    ...(world.partial === undefined ? {} : { partial: { version: v(43), pin: (world.partialPin ?? pin) as Pin, bytes: 1, of: 2, phase: world.partial } }),
+    ...(world.partial === undefined ? {} : { partial: { version: v(43), pin: (world.partialPin ?? pin) as Pin, bytes: 1, of: 2, phase: world.partial, ...(world.partialDigest === undefined ? {} : { digest: world.partialDigest as Digest }) } }),
   };
 }
 const to = (n: number, more: Partial<Goal> = {}): Goal => ({ version: v(n), pin, mode: 'availability', ...more });
@@ -33,6 +33,10 @@ const rows: [reason: string, goal: Goal, world: World, next: Next][] = [
   ['a version staged under this number with other content is fetched again', to(43, { digest: 'sha256:other' as Digest }), { ...serving42, staged: [42, 43] }, act('downloadVersion', 43)],
   ['without a digest the same pin means the same bytes', to(43, { pin: 'pin:43' as Pin }), { ...serving42, staged: [42, 43] }, act('reloadConfig', 43)],
   ['a rollback needs only that the bytes are there', { version: v(42), mode: 'availability' }, { staged: [42, 43], aspired: [43], promoted: 43, states: { 43: 'AVAILABLE' } }, act('reloadConfig', 42)],
+  ['served from memory, its files gone: the bytes come back first', to(42, { pin: 'pin:42' as Pin, digest: 'sha256:42' as Digest }), { ...serving42, staged: [] }, act('downloadVersion', 42)],
+  ['content known to be bad is refused once it is verified', to(43, { knownBad: ['sha256:bad' as Digest] }), { ...serving42, partial: 'verified', partialDigest: 'sha256:bad' }, { kind: 'refused', digest: 'sha256:bad' as Digest }],
+  ['content known to be bad is refused although it lies on the disk', to(43, { pin: 'pin:43' as Pin, knownBad: ['sha256:43' as Digest] }), { ...serving42, staged: [42, 43] }, { kind: 'refused', digest: 'sha256:43' as Digest }],
+  ['other content is not', to(43, { pin: 'pin:43' as Pin, knownBad: ['sha256:bad' as Digest] }), { ...serving42, staged: [42, 43] }, act('reloadConfig', 43)],
   ['a listed version is awaited', to(43, { digest: 'sha256:43' as Digest }), { ...serving42, staged: [42, 43], aspired: [42, 43] }, act('awaitAvailable', 43)],
   ['AVAILABLE is not enough: it has not answered its probe', to(43, { digest: 'sha256:43' as Digest }), { ...both, promoted: 42 }, act('awaitAvailable', 43)],
   ['a listed candidate that ended is awaited, so that its error is told', to(43, { digest: 'sha256:43' as Digest }), { ...serving42, staged: [42, 43], aspired: [42, 43], states: { 42: 'AVAILABLE', 43: 'END' } }, act('awaitAvailable', 43)],

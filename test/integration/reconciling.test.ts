@@ -82,12 +82,12 @@ test('a rollout of the model comes before its repair', async () => {
   await until(async () => (await on.world.status(handle)).phase === 'baking', 20_000);
   await on.world.addServer('d');
   await until(async () => (await member('d'))?.models !== undefined);
+  // Behind for longer than a repair waits for, and still none: the model is held.
+  await until(async () => (await on.world.status(handle)).phase !== 'baking', 20_000);
+  expect(await repairs()).toEqual([]);
   expect((await on.world.end(handle)).verdict).toMatchObject({ outcome: 'served' });
   await saysItServes('d', '2');
-  const [repair, ...more] = await repairs();
-  expect(more).toEqual([]);
-  const began = (await on.world.temporal.client.workflow.getHandle(repair ?? '').describe()).startTime;
-  expect(began.getTime()).toBeGreaterThan((await handle.describe()).closeTime?.getTime() ?? Infinity);
+  expect(await repairs()).toHaveLength(1);
 }, 90_000);
 
 test('ten thousand signals, a rollout in between, and continue-as-new: nothing is forgotten', async () => {

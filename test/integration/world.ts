@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import type { FleetState } from '../../src/domain/fleet';
+import type { FleetState, Member } from '../../src/domain/fleet';
 import type { Status } from '../../src/domain/status';
 import type { Verdict } from '../../src/domain/verdict';
 import { startS3, type S3Server } from '../../src/testing/s3/server';
@@ -56,7 +56,8 @@ export class World {
   async inFleet(fleet: string, names: readonly string[], options: { readonly allowEndpoints?: readonly string[] } = {}): Promise<World> {
     const world = new World(fleet, join(this.directory, fleet), this.dev, this.temporal, this.control);
     await Promise.all(names.map((name) => world.addServer(name, options)));
-    await until(async () => Object.keys((await world.fleetState())?.members ?? {}).length === names.length);
+    // Each has learned that nothing is stable yet, and said what it serves.
+    await until(async () => { const members = Object.values<Member>((await world.fleetState())?.members ?? {}); return members.length === names.length && members.every(({ models }) => models !== undefined); }, 20_000);
     return world;
   }
 
