@@ -32,16 +32,20 @@ export async function seedFrom(parts: Parts, stable: Seed, signal: AbortSignal):
 }
 
 /** What is journalled from now on is what was found; the next list says the same again. */
-export async function adopt({ journal, boot, list, log, server }: Parts, entries: ReadonlyMap<ModelName, ModelEntry>): Promise<void> {
-  for (const [model, entry] of entries) await journal.update(model, () => entry);
-  await journal.updateAll((entry) => entry, { seeded: true });
-  await boot.write();
+async function adopt({ journal, boot, list, log, server }: Parts, entries: ReadonlyMap<ModelName, ModelEntry>): Promise<void> {
+  await writeSeed({ journal, boot }, entries);
   list.doubtful('its list was learned from the server', false);
   log(`${server}: seeded with ${[...entries].map(([model, { promoted }]) => `${model}/${promoted ?? 'nothing'}`).join(', ') || 'nothing: the server knows no model of this fleet or disk'}`);
 }
 
+export async function writeSeed({ journal, boot }: Pick<Parts, 'journal' | 'boot'>, entries: ReadonlyMap<ModelName, ModelEntry>): Promise<void> {
+  for (const [model, entry] of entries) await journal.update(model, () => entry);
+  await journal.updateAll((entry) => entry, { seeded: true });
+  await boot.write();
+}
+
 /** The entry, or nothing where the server does not know the name, or why that cannot be said yet. */
-export async function entryOf(parts: Parts, model: ModelName, wanted: Version | undefined, signal: AbortSignal): Promise<ModelEntry | string | undefined> {
+export async function entryOf(parts: Pick<Parts, 'client' | 'store' | 'server'>, model: ModelName, wanted: Version | undefined, signal: AbortSignal): Promise<ModelEntry | string | undefined> {
   const { client, store, server } = parts;
   const status = await client.status(model, { signal }).catch((error: unknown) => `${server}: ${model}: the model server does not answer: ${(error as Error).message}`);
   if (typeof status === 'string') return status === 'unknown model' ? undefined : status;

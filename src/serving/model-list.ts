@@ -29,9 +29,14 @@ export function toBootText(list: readonly ListedModel[]): string {
 
 /** Names in a boot file we find on the disk; nothing for text that is no list. */
 export function namesInBootText(text: string): readonly string[] | undefined {
+  return modelsInText(text)?.map(({ name }) => name);
+}
+
+/** Names and base paths in a list; nothing for text that is none. */
+export function modelsInText(text: string): readonly { readonly name: string; readonly base: string }[] | undefined {
   try {
     const parsed = fromText(ModelServerConfigSchema, text);
-    return parsed.config.case === 'modelConfigList' ? parsed.config.value.config.map((model) => model.name) : undefined;
+    return parsed.config.case === 'modelConfigList' ? parsed.config.value.config.map((model) => ({ name: model.name, base: model.basePath })) : undefined;
   } catch {
     return undefined;
   }
