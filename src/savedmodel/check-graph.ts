@@ -7,7 +7,9 @@ import type { TensorInfo } from '../proto/gen/tensorflow/core/protobuf/meta_grap
 import { bundleKey } from './bundle';
 import { invalid } from './finding';
 import type { Finding } from './finding';
-import { attrOf, eachNode, inputOf, nodeOf } from './graph';
+import { checkOps } from './check-ops';
+import type { OpsUsed, OpsWanted } from './check-ops';
+import { attrOf, eachNode, functionNames, inputOf, nodeOf } from './graph';
 import type { GraphNode } from './graph';
 import type { Pace } from './pace';
 import { GRAPH_PATH, decoding, pickMetaGraph } from './saved-model';
@@ -32,17 +34,26 @@ const MAX_RESTORES = 100_000;
 /** As many as an index may have. */
 const MAX_RESTORED_KEYS = 1_000_000;
 
+/** What is asked of the graph beyond being one. */
+export interface GraphWanted extends OpsWanted {
+  /** A signature that must be there. */
+  readonly signature?: string | undefined;
+}
+
 /** Throws InvalidSavedModel where there is no graph to look at (`decode`, `tags`, `limit`); says everything else as findings. */
-export async function checkGraph(file: Uint8Array, tags: readonly string[], pace: Pace): Promise<GraphFacts> {
+export async function checkGraph(file: Uint8Array, tags: readonly string[], pace: Pace, wanted: GraphWanted = {}): Promise<GraphFacts> {
   const metaGraph = await pickMetaGraph(file, tags, pace);
   return decoding(async () => {
     const named = namedNodes(metaGraph);
     const nodes = await scanNodes(metaGraph, new Set(named.map(({ node }) => node)), pace);
+    const ops = checkOps(metaGraph, nodes.ops, wanted);
     const findings: Finding[] = [
       ...signatureDtypes(metaGraph),
+      ...missingSignature(metaGraph, wanted),
       ...named.filter(({ node }) => !nodes.present.has(node)).map(({ check, node, by }): Finding => ({ check, path: GRAPH_PATH, message: `${by} names node ${JSON.stringify(node)}, and the graph has none of that name` })),
+      ...ops.findings,
     ];
-    return { findings, warnings: missingDefault(metaGraph), variableOp: nodes.variableOp, restoredKeys: nodes.restoredKeys, assets: metaGraph.assets.map(({ filename }) => filename) };
+    return { findings, warnings: [...missingDefault(metaGraph), ...ops.warnings], variableOp: nodes.variableOp, restoredKeys: nodes.restoredKeys, assets: metaGraph.assets.map(({ filename }) => filename) };
   });
 }
 
@@ -86,6 +97,11 @@ function signatureDtypes({ rest }: MetaGraph): Finding[] {
   return findings;
 }
 
+function missingSignature({ rest }: MetaGraph, { signature }: GraphWanted): Finding[] {
+  if (signature === undefined || Object.hasOwn(rest.signatureDef, signature)) return [];
+  return [{ check: 'signature', path: GRAPH_PATH, message: `there is no signature ${signature}; found ${Object.keys(rest.signatureDef).slice(0, 20).join(', ') || 'none'}` }];
+}
+
 /** Valid (the server's own counter sample is such a one), but a client that names no signature gets an error. */
 function missingDefault({ rest }: MetaGraph): Finding[] {
   const keys = Object.keys(rest.signatureDef).filter((key) => !key.startsWith(RESERVED));
@@ -95,6 +111,7 @@ function missingDefault({ rest }: MetaGraph): Finding[] {
 
 interface Scan {
   readonly present: ReadonlySet<string>;
+  readonly ops: OpsUsed;
   readonly variableOp: string | undefined;
   readonly restoredKeys: readonly string[];
 }
@@ -102,12 +119,15 @@ interface Scan {
 /** One pass for what is wanted, a second one for the constants that name the restored tensors. */
 async function scanNodes({ graph, rest }: MetaGraph, wanted: ReadonlySet<string>, pace: Pace): Promise<Scan> {
   const present = new Set<string>();
+  const functions = functionNames(graph);
+  const ops = new Map<string, string>();
   const namesOfRestored = new Set<string>();
   let variableOp: string | undefined;
   let restoreFunction: string | undefined;
   const saver = rest.saverDef;
   await eachNode(graph, pace, (node) => {
     if (node.scope === undefined && wanted.has(node.name)) present.add(node.name);
+    if (!ops.has(node.op) && !functions.has(node.op)) ops.set(node.op, node.name);
     if (VARIABLE_OPS.has(node.op)) variableOp ??= `${node.name}: ${node.op}`;
     if (saver === undefined) return;
     if (node.scope === undefined && node.name === nodeOf(saver.restoreOpName)) restoreFunction = functionCalledBy(node);
@@ -121,7 +141,7 @@ async function scanNodes({ graph, rest }: MetaGraph, wanted: ReadonlySet<string>
       if (node.op === 'Const' && namesOfRestored.has(placeOf(node.scope, node.name))) collectStrings(node, restoredKeys);
     });
   }
-  return { present, variableOp, restoredKeys };
+  return { present, ops, variableOp, restoredKeys };
 }
 
 function placeOf(scope: string | undefined, name: string): string {

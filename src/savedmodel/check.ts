@@ -7,7 +7,7 @@ import type { BundleIndex } from './bundle';
 import { findingOf } from './finding';
 import type { Finding } from './finding';
 import { checkGraph } from './check-graph';
-import type { GraphFacts } from './check-graph';
+import type { GraphFacts, GraphWanted } from './check-graph';
 import { Pace } from './pace';
 import { readRegular } from './regular-file';
 import { GRAPH_PATH, SERVE_TAGS, readGraphFile } from './saved-model';
@@ -20,7 +20,7 @@ export type SavedModelReport =
   | { readonly ok: true; readonly warnings: readonly Finding[] }
   | { readonly ok: false; readonly findings: readonly Finding[]; readonly warnings: readonly Finding[] };
 
-export interface CheckOptions {
+export interface CheckOptions extends GraphWanted {
   /** The tag set the server asks for; `serve` alone unless given. */
   readonly tags?: readonly string[];
   /** Stops the check within about a megabyte of work; the promise then rejects with the signal's reason. */
@@ -63,7 +63,7 @@ async function graphFacts(dir: string, options: CheckOptions, found: Findings): 
   }
   let facts: GraphFacts | undefined;
   await found.gather(async () => {
-    facts = await checkGraph(file, options.tags ?? SERVE_TAGS, new Pace(options.signal));
+    facts = await checkGraph(file, options.tags ?? SERVE_TAGS, new Pace(options.signal), options);
     found.add(...facts.findings);
     found.warn(...facts.warnings);
   });

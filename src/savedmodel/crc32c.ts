@@ -1,12 +1,33 @@
 // CRC-32C (Castagnoli): what the tensor bundle, its index and TFRecord files carry. node:zlib has another polynomial.
 
+import type * as Native from '@node-rs/crc32';
+
 const POLYNOMIAL = 0x82f63b78;
 const MASK_DELTA = 0xa282ead8;
 // Sixteen tables: sixteen bytes a turn, with independent lookups. Measured at 1.2-1.7 GB/s on one core; eight tables gave 0.9-1.2.
 const TABLES = makeTables(16);
 
+/** Below this the call into native code costs more than the tables: a block's trailer, a record's length. */
+const NATIVE_FROM_BYTES = 256;
+
 /** CRC-32C of the bytes, or of `before`'s bytes followed by these. An unsigned 32-bit number. */
 export function crc32c(bytes: Uint8Array, before = 0): number {
+  return NATIVE === undefined || bytes.length < NATIVE_FROM_BYTES ? crc32cByTables(bytes, before) : NATIVE(bytes, before);
+}
+
+/** The processor's own instruction: 5.7-5.9 GiB/s on one core, where the tables gave 1.0-1.4 in the same run. Undefined where no build of it fits this machine. */
+const NATIVE = nativeCrc32c();
+
+function nativeCrc32c(): typeof Native.crc32c | undefined {
+  try {
+    return (require('@node-rs/crc32') as Partial<typeof Native>).crc32c;
+  } catch {
+    return undefined; // Not installed, or not for this processor or C library: the tables give the same numbers.
+  }
+}
+
+/** The same, in JavaScript alone. */
+export function crc32cByTables(bytes: Uint8Array, before = 0): number {
   const t = TABLES;
   const length = bytes.length;
   let crc = ~before;

@@ -4,7 +4,7 @@ import { SegueError, fail } from '../domain/failures';
 
 /** Which rule was broken (TF Serving reference §10). */
 export type Check =
-  | 'layout' | 'decode' | 'tags' | 'signature' | 'graph' | 'variables' | 'index' | 'entry'
+  | 'layout' | 'decode' | 'tags' | 'signature' | 'graph' | 'ops' | 'variables' | 'index' | 'entry'
   | 'shardMissing' | 'shardShort' | 'checksum' | 'restore' | 'assets' | 'warmup' | 'limit';
 
 export interface Finding {

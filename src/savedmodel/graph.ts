@@ -45,6 +45,15 @@ export async function eachNode(graph: Uint8Array, pace: Pace, visit: (node: Grap
   }
 }
 
+/** What a node may call as if it were an op. */
+export function functionNames(graph: Uint8Array): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const library of fieldsNumbered(graph, OF_GRAPH.library.number)) {
+    for (const fn of fieldsNumbered(library, FunctionDefLibrarySchema.field.function.number)) names.add(nameOfFunction(fn));
+  }
+  return names;
+}
+
 /** The `index`th input of a node, undefined where it has fewer. */
 export function inputOf(node: GraphNode, index: number): string | undefined {
   let at = 0;

@@ -14,6 +14,7 @@ import { MetaGraphDefSchema } from '../../src/proto/gen/tensorflow/core/protobuf
 import { SavedModelSchema } from '../../src/proto/gen/tensorflow/core/protobuf/saved_model_pb';
 import { readBundleIndex } from '../../src/savedmodel/bundle';
 import { checkSavedModel } from '../../src/savedmodel/check';
+import type { CheckOptions } from '../../src/savedmodel/check';
 import { crc32c, maskCrc } from '../../src/savedmodel/crc32c';
 import { GRAPH_PATH } from '../../src/savedmodel/saved-model';
 import { checkShard } from '../../src/savedmodel/shard';
@@ -39,8 +40,8 @@ function model(files: Readonly<Record<string, Uint8Array>>): string {
 }
 
 /** `check path: message` of each finding, then of each warning with a `~` before it. */
-async function report(dir: string): Promise<string[]> {
-  const result = await checkSavedModel(dir);
+async function report(dir: string, options: CheckOptions = {}): Promise<string[]> {
+  const result = await checkSavedModel(dir, options);
   const line = ({ check, path, message }: { check: string; path: string; message: string }) => `${check} ${path}: ${message}`;
   return [...(result.ok ? [] : result.findings.map(line)), ...result.warnings.map((warning) => `~${line(warning)}`)];
 }
@@ -95,6 +96,21 @@ describe('what the graph says of itself', () => {
   test('among several meta graphs the one with exactly the tags is meant', async () => {
     const gpu = graph([], { metaInfoDef: { tags: ['serve', 'gpu'] }, signatureDef: {} });
     expect(await report(model({ [GRAPH_PATH]: Buffer.concat([gpu, graph([X])]) }))).toEqual([]);
+  });
+
+  const ofOps = (tensorflowVersion: string, ...ops: string[]) => graph(ops.map((op, at) => (at === 0 ? { ...X, op } : { name: `n${at}`, op })), { metaInfoDef: { tags: ['serve'], tensorflowVersion, strippedOpList: { op: [{ name: 'Placeholder' }, { name: 'Add' }] } } });
+  test.each<[string, Uint8Array, CheckOptions, string[]]>([
+    ['ops as the exporter listed them', ofOps('2.14.0', 'Placeholder', 'Add'), {}, []],
+    ['an op the exporter did not list, as after a damaged byte', ofOps('2.14.0', 'Placeholder', 'Aed'), {}, [`~ops saved_model.pb: the exporter's own list of ops does not have "Aed" (node "n1")`]],
+    ['a call of Python', graph([X, { name: 'p', op: 'PyFunc' }]), {}, ['~ops saved_model.pb: needs a Python interpreter, which no server has: "PyFunc" (node "p")']],
+    ['a call of its own function is no op', graph([X], { metaInfoDef: { tags: ['serve'], strippedOpList: { op: [{ name: 'Placeholder' }] } }, graphDef: { node: [X, { name: 'c', op: 'f' }], library: { function: [{ signature: { name: 'f' } }] } } }), {}, []],
+    ['an op this server has not', ofOps('2.14.0', 'Placeholder', 'Add'), { allowedOps: new Set(['Placeholder']) }, ['ops saved_model.pb: the server has no op "Add" (node "n1")']],
+    ['a TensorFlow newer than the server', ofOps('2.14.0', 'Placeholder'), { serverVersion: '2.9' }, ["~ops saved_model.pb: was written by TensorFlow 2.14.0, newer than the server's 2.9"]],
+    ['a TensorFlow as old as the server, another patch', ofOps('2.14.1', 'Placeholder'), { serverVersion: '2.14.0' }, []],
+    ['a signature that a caller must have', graph([X]), { signature: 'predict' }, ['signature saved_model.pb: there is no signature predict; found serving_default']],
+    ['a signature that is there', graph([X]), { signature: 'serving_default' }, []],
+  ])('%s', async (_, bytes, options, lines) => {
+    expect(await report(model({ [GRAPH_PATH]: bytes }), options)).toEqual(lines);
   });
 
   test('a graph in text form is not looked into, and that is said', async () => {
