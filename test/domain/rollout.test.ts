@@ -319,6 +319,7 @@ describe('rollback as a wish', () => {
     const { state } = Story.claimed(['a']).resolved().started('a').failed('a', code, true);
     expect(knownBadOf(state, { outcome: 'rolledBack', code, message: 'm', servers: {}, notSeen: [] }, 7) !== undefined).toBe(bad);
   });
+  test('a rollout that was superseded says nothing of the content, whatever had failed', () => expect(knownBadOf(Story.claimed(['a']).resolved().state, { outcome: 'superseded', code: 'LoadFailed', message: 'm', servers: {}, notSeen: [] }, 7)).toBeUndefined());
   test('an abort says nothing of the content', () => expect(knownBadOf(Story.claimed(['a']).resolved().abort().state, { outcome: 'aborted', message: 'm', servers: {}, notSeen: [] }, 7)).toBeUndefined());
 });
 
