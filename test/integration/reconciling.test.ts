@@ -24,7 +24,11 @@ const repairs = async (): Promise<string[]> => {
   for await (const one of on.world.temporal.client.workflow.list({ query: `WorkflowType = 'rollout' AND WorkflowId STARTS_WITH 'repair/${on.world.fleet}/'` })) found.push(one.workflowId);
   return found;
 };
-const saysItServes = (name: string, version: string): Promise<true> => until(async () => (await member(name))?.models?.['half' as never]?.version === version && (await member(name))?.models?.['half' as never]?.drift === undefined, LONG_MS);
+/** Its agent says so, nothing of it is drifted, and it answers: while a repair is at work on it, it is not drifted any more and does not answer yet. */
+const saysItServes = (name: string, version: string): Promise<true> => until(async () => {
+  const fact = (await member(name))?.models?.['half' as never];
+  return fact?.version === version && fact.drift === undefined && (await on.valueOf(name, 2).catch(() => undefined))?.version === version;
+}, LONG_MS);
 
 test('a server that joins catches up with what is stable; the healthy ones are not touched', async () => {
   await on.serve('1', HALF_PLUS_TWO, 2);
