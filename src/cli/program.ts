@@ -4,13 +4,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { adoptCommand } from './adopt';
 import { agentCommand } from './agent';
 import { demoCommand } from './demo/demo';
 import { devCommand } from './dev';
 import { doctorCommand } from './doctor/doctor';
 import { fleetCommand } from './fleet/fleet';
 import { rolloutAbortCommand } from './rollout/abort';
-import { rolloutPauseCommand, rolloutResumeCommand } from './rollout/pause';
+import { rolloutPauseCommand } from './rollout/pause';
+import { rolloutResumeCommand } from './rollout/resume';
 import { rolloutRollbackCommand } from './rollout/rollback';
 import { rolloutStartCommand } from './rollout/start';
 import { rolloutStatusCommand } from './rollout/status';
@@ -43,6 +45,7 @@ export function program(verb: Verb = NOWHERE): Command {
   segue.addCommand(fleetCommand(verb));
   segue.commandsGroup('When something does not move:');
   segue.addCommand(doctorCommand(verb));
+  segue.addCommand(adoptCommand(verb));
   segue.commandsGroup('On one machine, to try it:');
   for (const command of [demoCommand(verb), devCommand(verb), simulateCommand(verb)]) segue.addCommand(command);
   segue.addHelpText('after', `${EXIT_CODES}

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Exit } from '../../src/cli/exit';
 import { requestJson } from '../../src/cli/rollout/request-flags';
-import { defaultWorkflowId } from '../../src/cli/rollout/start';
+import { defaultWorkflowId, differentKeys } from '../../src/cli/rollout/start';
 import type { Terminal } from '../../src/cli/terminal';
 
 const terminal: Terminal = { out: () => undefined, err: () => undefined, live: false, columns: 80, readStdin: () => Promise.resolve('{"fleet": "piped"}') };
@@ -14,6 +14,21 @@ test('flags become the JSON that CI would send, and only what was given', async 
     fleet: 'demo', model: 'half', version: '2', onFailure: 'hold', probe: { inputs: { x: [1] } },
     source: { uri: 's3://models/half/2/', endpoint: 'http://127.0.0.1:9000' }, strategy: { waves: ['1', '100%'], bakeSeconds: 5 },
   });
+});
+
+test('what is asked for against the rules is passed on as asked, and a digest may stand for a source', async () => {
+  const digest = `sha256:${'a'.repeat(64)}`;
+  await expect(requestJson({ digest, allowKnownBad: true, allowDowngrade: true, allowReuse: true }, terminal)).resolves.toEqual({ digest, allowKnownBad: true, allowDowngrade: true, allowReuse: true });
+});
+
+test.each([
+  ['the same, whoever asks and why', { version: '2', reason: 'a', ciUrl: 'b' }, { version: '2', reason: 'c', requestedBy: 'd' }, []],
+  ['the same in another order', { version: '2', source: { uri: 'u', region: 'r' } }, { source: { region: 'r', uri: 'u' }, version: '2' }, []],
+  ['another source, and one key more', { version: '2', source: { uri: 'u' } }, { version: '2', source: { uri: 'v' }, digest: 'x' }, ['digest', 'source']],
+  ['one key less', { version: '2', allowReuse: true }, { version: '2' }, ['allowReuse']],
+  ['what was started without a request', undefined, { version: '2' }, ['version']],
+])('is a request that runs the one asked for: %s', (_, running, asked, different) => {
+  expect(differentKeys(running, asked)).toEqual(different);
 });
 
 test('a flag wins over the input, and leaves the rest of its object alone', async () => {

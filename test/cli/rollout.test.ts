@@ -102,11 +102,61 @@ test('for scripts every look is one JSON object a line, and the last one is the 
   expect(JSON.parse(status.out)).toMatchObject({ phase: 'done', generation: [7, 1], verdict: { outcome: 'rolledBack' } });
 });
 
-test('an ID that is running already is refused, instead of keeping the old input silently', async () => {
-  await segue('start', ...request('run'), '--workflow-id', 'twice');
-  const again = await segue('start', ...request('served'), '--workflow-id', 'twice');
-  expect(again.code).toBe(3);
-  expect(again.err).toContain('twice is running already, with its own input');
+describe('an ID that is running already', () => {
+  test('with the same request is attached to, and followed: a CI job that is run again finds its own rollout', async () => {
+    const first = await segue('start', ...request('run'), '--workflow-id', 'twice', '-o', 'json');
+    const again = segue('start', ...request('second try'), '--requested-by', 'ci', '--workflow-id', 'twice', '--wait', '-o', 'json');
+    await until(async () => (await segue('status', 'twice')).code === 0);
+    await temporal.client.workflow.getHandle('twice').signal('go');
+    const { code, out } = await again;
+    expect(code).toBe(0);
+    expect(JSON.parse(out.split('\n')[0] ?? '')).toEqual({ ...JSON.parse(first.out) as object, attached: true });
+  });
+
+  test('says so in words', async () => {
+    await segue('start', ...request('run'), '--workflow-id', 'twice/words');
+    expect((await segue('start', ...request('run'), '--workflow-id', 'twice/words')).out).toContain('attached to twice/words (run ');
+  });
+
+  test('with another request is refused, instead of keeping the old one silently, and says what differs', async () => {
+    await segue('start', ...request('run'), '--workflow-id', 'twice/other');
+    const again = await segue('start', ...request('run'), '--source', 's3://models/half/2b/', '--allow-reuse', '--workflow-id', 'twice/other');
+    expect(again).toMatchObject({ code: 3, err: expect.stringContaining('twice/other is running already, with another request: allowReuse, source differ.') });
+  });
+});
+
+describe('pause and resume', () => {
+  test('who paused it and why is shown until it goes on', async () => {
+    await segue('start', ...request('run'), '--workflow-id', 'pause/running');
+    await expect(segue('pause', 'pause/running', '--reason', 'graphs', '--by', 'ann')).resolves.toMatchObject({ code: 0, out: 'accepted: nothing new begins. Resume: segue rollout resume pause/running' });
+    const { out } = await segue('status', 'pause/running');
+    expect(out).toMatch(/paused by ann since 22:13:20 UTC: graphs/);
+    expect(out).toContain('segue rollout resume pause/running');
+    await expect(segue('resume', 'pause/running')).resolves.toMatchObject({ code: 0, out: expect.stringContaining('accepted: goes on') });
+    expect((await segue('status', 'pause/running')).out).not.toContain('paused');
+  });
+
+  test('a refusal is printed as it was refused; of what has ended there is nothing to pause', async () => {
+    await segue('start', ...request('run'), '--workflow-id', 'pause/refused');
+    await expect(segue('resume', 'pause/refused')).resolves.toMatchObject({ code: 3, err: 'refused: InvalidInput: this rollout is not paused' });
+    await segue('start', ...request('served'), '--workflow-id', 'pause/ended', '--wait');
+    await expect(segue('pause', 'pause/ended')).resolves.toMatchObject({ code: 3, err: expect.stringContaining('has ended') });
+    await expect(segue('resume', 'pause/never')).resolves.toMatchObject({ code: 1, err: expect.stringContaining('no rollout pause/never') });
+  });
+});
+
+describe('rollback', () => {
+  test('of a running rollout is its own verb, and the rollout ends as rolled back', async () => {
+    await segue('start', ...request('run'), '--workflow-id', 'back/running');
+    await expect(segue('rollback', 'back/running', '--reason', 'wrong answers')).resolves.toMatchObject({ code: 0, out: expect.stringContaining('accepted: going back') });
+    await expect(segue('watch', 'back/running')).resolves.toMatchObject({ code: 5, out: expect.stringContaining('rolledBack: wrong answers') });
+  });
+
+  test('of what was rejected before it began, or is no rollout, says that there is nothing known of it', async () => {
+    await segue('start', ...request('served'), '--workflow-id', 'back/nameless', '--wait');
+    await expect(segue('rollback', 'back/nameless')).resolves.toMatchObject({ code: 3, err: expect.stringContaining('rejected before it began') });
+    await expect(segue('rollback', 'back/never')).resolves.toMatchObject({ code: 1, err: expect.stringContaining('no rollout back/never') });
+  });
 });
 
 test('a typo is told with its path and a suggestion, and starts nothing', async () => {

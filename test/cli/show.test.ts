@@ -33,6 +33,13 @@ test('a refused verb is told once', () => {
   expect(changes(refused, refused)).toEqual([]);
 });
 
+test('a pause is told once, with who and why, and stands above the servers', () => {
+  const paused = { ...status({ a: { step: 'pending', since: 0 } }), pause: { sinceMs: NOW, by: 'ann', reason: 'graphs' } } as unknown as Status;
+  expect(changes(status({ a: { step: 'pending', since: 0 } }), paused)).toEqual(['paused by ann since 22:15:00 UTC: graphs']);
+  expect(changes(paused, paused)).toEqual([]);
+  expect(table(paused, NOW, 200)[1]).toBe(' paused by ann since 22:15:00 UTC: graphs');
+});
+
 test('the table fits its columns, whatever is in it: a wrapped line could not be rewritten in place', () => {
   const long = status({ ['server'.repeat(20)]: { step: 'awaitAvailable', since: NOW - 65_000, version: '9223372036854775807' } });
   expect(table(long, NOW, 60).every((line) => line.length <= 60)).toBe(true);

@@ -13,6 +13,8 @@ test.each([
   [['agent', '--fleet', 'a/b', '--server', 's', '--root', '/x', '--serving', 'h:1'], 1],
   [['agent', '--fleet', 'f', '--server', 's', '--root', '/x', '--serving', 'nowhere'], 1],
   [['dev', '--port-base', '70000'], 1],
+  [['fleet'], 1], [['fleet', '--help'], 0], [['fleet', 'get'], 1], [['fleet', 'get', 'a/b'], 1], [['fleet', 'retire', 'demo'], 1], [['fleet', 'watch', 'demo', '--timeout', 'soon'], 1],
+  [['rollout', 'resume', 'id', '--reason', 'none is taken'], 1],
 ])('segue %j ends with %i and says something', async (args, code) => {
   const ended = await captured((terminal) => run(args, terminal));
   expect(ended.code).toBe(code);

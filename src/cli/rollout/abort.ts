@@ -1,23 +1,21 @@
 import { Command } from 'commander';
-import { userInfo } from 'node:os';
 import { EXIT } from '../exit';
 import { outputOption, type OutputFlags } from '../output-flag';
 import type { Verb } from '../verb';
 import { type TemporalFlags, withClient, withTemporalFlags } from '../temporal-flags';
 import type { Terminal } from '../terminal';
 import { askVerb } from './ask';
+import { byOption, type ReasonFlags, whoAndWhy } from './reason-flags';
 
-interface AbortFlags extends TemporalFlags, OutputFlags {
-  readonly reason: string;
-  readonly by?: string;
-}
+type AbortFlags = ReasonFlags & TemporalFlags & OutputFlags;
 
 export function rolloutAbortCommand({ terminal, endWith }: Verb): Command {
-  return withTemporalFlags(new Command('abort'))
+  const command = new Command('abort');
+  return withTemporalFlags(command)
     .description('stop a rollout: its loads are stopped and proven stopped, servers go back to what they served')
     .argument('<id>', "the rollout's workflow ID")
     .requiredOption('--reason <text>', 'why; kept in the history and in the verdict')
-    .option('--by <who>', 'who (default: your user name; unauthenticated)')
+    .addOption(byOption(command))
     .addOption(outputOption())
     .action(async (id: string, flags: AbortFlags) => endWith(await abort(id, flags, terminal)))
     .addHelpText('after', `
@@ -31,17 +29,9 @@ The same with the temporal command line:
 }
 
 async function abort(id: string, flags: AbortFlags, terminal: Terminal): Promise<number> {
-  const answer = await withClient(flags, (connected) => askVerb(connected, id, 'abort', { reason: flags.reason, by: flags.by ?? userName() }));
+  const answer = await withClient(flags, (connected) => askVerb(connected, id, 'abort', whoAndWhy(flags)));
   if (flags.output === 'json') terminal.out(JSON.stringify(answer === 'ended' ? { accepted: false, message: 'it has ended already' } : answer));
   else if (answer === 'ended') terminal.out(`nothing to abort: ${id} has ended\n how: segue rollout status ${id}`);
   else terminal.out(`accepted: ${answer.message}\n follow: segue rollout watch ${id}`);
   return EXIT.ok;
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return 'unknown'; // a uid without a name, as in many containers
-  }
 }

@@ -58,7 +58,7 @@ export async function askVerb({ client }: ConnectedClient, workflowId: string, v
 /** gRPC: DEADLINE_EXCEEDED, FAILED_PRECONDITION (no poller seen of late), UNAVAILABLE. Everything else is an answer, and a mistake. */
 const SILENCE: ReadonlySet<unknown> = new Set([4, 9, 14]);
 
-function isSilence(error: unknown): boolean {
+export function isSilence(error: unknown): boolean {
   return SILENCE.has(errorCode(error instanceof ServiceError ? error.cause : error));
 }
 

@@ -1,13 +1,14 @@
 // A rollout's status in words: as facts one a line, what changed between two looks, and as a table.
 
 import type { ServerStatus, Status } from '../../domain/status';
-import { failureText, waitingText } from '../../domain/status';
+import { failureText, pauseText, waitingText } from '../../domain/status';
 
 /** What is new since `before`, one fact a line, in the order of the servers. */
 export function changes(before: Status | undefined, after: Status): readonly string[] {
   const facts: string[] = [];
   if (before?.phase !== after.phase) facts.push(`phase ${after.phase}`);
   if (before !== undefined && before.generation.join('.') !== after.generation.join('.')) facts.push(`generation ${after.generation.join('.')}`);
+  if (after.pause !== undefined && before?.pause?.sinceMs !== after.pause.sinceMs) facts.push(pauseFact(after.pause));
   for (const [server, now] of Object.entries<ServerStatus>(after.servers)) {
     const was = (before?.servers as Readonly<Record<string, ServerStatus>> | undefined)?.[server];
     if (serverFact(was) !== serverFact(now)) facts.push(`${server} ${serverFact(now)}`);
@@ -27,7 +28,13 @@ export function table(status: Status, nowMs: number, columns: number): readonly 
     const since = now.since === 0 ? '' : age(nowMs - now.since);
     return ` ${GLYPHS[now.step] ?? '◐'} ${server.padEnd(width)}  ${now.step.padEnd(15)} ${`serves ${now.version ?? '-'}`.padEnd(12)} ${since.padStart(6)}${now.waiting === undefined ? '' : `  waits for ${waitingText(now.waiting)}`}`;
   });
-  return [`${status.phase} · generation ${status.generation.join('.')}`, ...rows].map((line) => (line.length <= columns ? line : `${line.slice(0, columns - 1)}…`));
+  const pause = status.pause === undefined ? [] : [` ${pauseFact(status.pause)}`];
+  return [`${status.phase} · generation ${status.generation.join('.')}`, ...pause, ...rows].map((line) => (line.length <= columns ? line : `${line.slice(0, columns - 1)}…`));
+}
+
+/** On the page of the Temporal UI it is bold. */
+function pauseFact(pause: NonNullable<Status['pause']>): string {
+  return pauseText(pause).replaceAll('**', '');
 }
 
 function serverFact(server: ServerStatus | undefined): string {

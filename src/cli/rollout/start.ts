@@ -22,7 +22,7 @@ interface StartFlags extends RequestFlags, TemporalFlags, OutputFlags {
 
 export function rolloutStartCommand({ terminal, endWith }: Verb): Command {
   return withTemporalFlags(withRequestFlags(new Command('start')))
-    .description('start a rollout; with --wait follow it to its end and end as it does')
+    .description('start a rollout; with --wait follow it to its end and end as it does; one that runs under this ID with the same request is attached to')
     .option('--workflow-id <id>', 'default: rollout/FLEET/MODEL/VERSION/ and the CI run or the time')
     .option('--wait', 'follow it; the exit code says how it ended')
     .option('--timeout <duration>', 'with --wait: how long, such as 30m (default: as long as it takes)', durationMs)
@@ -46,7 +46,7 @@ async function start(flags: StartFlags, terminal: Terminal): Promise<number> {
   return withClient(flags, async (connected) => {
     const { runId, attached } = await startWorkflow(connected, workflowId, input);
     if (flags.output === 'json') terminal.out(JSON.stringify({ workflowId, runId, attached }));
-    else terminal.out(attached ? `attached to ${workflowId} (run ${runId}), which runs already with this very request` : `started ${workflowId} (run ${runId})`);
+    else terminal.out(attached ? `attached to ${workflowId} (run ${runId}), which was started with this very request and runs` : `started ${workflowId} (run ${runId})`);
     const nobody = await noWorkerPolls(connected);
     if (nobody) terminal.err(`nobody polls task queue ${CONTROL_QUEUE}: it waits for a control worker (segue worker)`);
     if (flags.wait === true) return follow(connected, { workflowId, runId, json: flags.output === 'json', ...(flags.timeout === undefined ? {} : { timeoutMs: flags.timeout }) }, terminal);
@@ -57,27 +57,34 @@ async function start(flags: StartFlags, terminal: Terminal): Promise<number> {
 
 /** A CI job that is run again finds its own rollout; another request under its ID is refused. */
 async function startWorkflow(connected: ConnectedClient, workflowId: string, input: JsonObject): Promise<{ readonly runId: string; readonly attached: boolean }> {
-  const { client } = connected;
   try {
-    const { firstExecutionRunId } = await client.workflow.start('rollout', { taskQueue: CONTROL_QUEUE, workflowId, args: [input] });
+    const { firstExecutionRunId } = await connected.client.workflow.start('rollout', { taskQueue: CONTROL_QUEUE, workflowId, args: [input] });
     return { runId: firstExecutionRunId, attached: false };
   } catch (error) {
-    const running = error instanceof WorkflowExecutionAlreadyStartedError ? await inputOf(connected, workflowId) : undefined;
-    if (running !== undefined && isDeepStrictEqual(running.input, JSON.parse(JSON.stringify(input)))) return { runId: running.runId, attached: true };
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    const running = await inputOf(connected, workflowId);
+    const different = differentKeys(running.input, input);
+    if (different.length === 0) return { runId: running.runId, attached: true };
     // `temporal workflow start` would say OK here and keep the old input (DESIGN §4.6).
-    if (error instanceof WorkflowExecutionAlreadyStartedError) {
-      throw new Exit(EXIT.rejected, `${workflowId} is running already, with its own input.\n follow it: segue rollout watch ${workflowId}\n change it: segue rollout update ${workflowId} --source SOURCE\n another:   --workflow-id ID`);
-    }
-    throw error;
+    throw new Exit(EXIT.rejected, `${workflowId} is running already, with another request: ${different.join(', ')} differ${different.length === 1 ? 's' : ''}.\n follow it: segue rollout watch ${workflowId}\n change it: segue rollout update ${workflowId} --source SOURCE\n another:   --workflow-id ID`);
   }
 }
 
 /** What the running one was started with: the first event of its history. */
-async function inputOf({ client, connection, target: { namespace } }: ConnectedClient, workflowId: string): Promise<{ readonly runId: string; readonly input: unknown } | undefined> {
+async function inputOf({ client, connection, target: { namespace } }: ConnectedClient, workflowId: string): Promise<{ readonly runId: string; readonly input: unknown }> {
   const { runId } = await client.workflow.getHandle(workflowId).describe();
   const { history } = await connection.workflowService.getWorkflowExecutionHistory({ namespace, execution: { workflowId, runId }, maximumPageSize: 1 });
   const payload = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
-  return payload == null ? undefined : { runId, input: defaultPayloadConverter.fromPayload(payload) };
+  return { runId, input: payload == null ? undefined : defaultPayloadConverter.fromPayload(payload) };
+}
+
+/** These say who asked and why, which a second try may say differently. */
+const NOT_COMPARED: ReadonlySet<string> = new Set(['reason', 'requestedBy', 'ciUrl']);
+
+/** By what was written, not by what it means: a CI job that is run again writes the same. */
+export function differentKeys(running: unknown, asked: JsonObject): readonly string[] {
+  const theirs = typeof running === 'object' && running !== null ? (running as JsonObject) : {};
+  return [...new Set([...Object.keys(theirs), ...Object.keys(asked)])].filter((key) => !NOT_COMPARED.has(key) && !isDeepStrictEqual(theirs[key], asked[key])).sort();
 }
 
 /** The CI run makes the ID repeatable: a job that is run again finds its own rollout instead of starting a second one. */

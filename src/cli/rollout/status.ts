@@ -44,7 +44,7 @@ async function status(connected: ConnectedClient, id: string, flags: StatusFlags
   if (answer.failure !== undefined) terminal.out(failureText(answer.failure));
   if (answer.refusal !== undefined) terminal.out(`last verb refused: ${answer.refusal}`);
   if (ended !== undefined) terminal.out(`${ended} from outside: the above is the last it knew; how to go on: segue rollout watch ${id}`);
-  else if (answer.verdict === undefined) terminal.out(` follow: segue rollout watch ${id}\n abort:  segue rollout abort ${id} --reason TEXT`);
+  else if (answer.verdict === undefined) terminal.out(`${answer.pause === undefined ? '' : ` resume: segue rollout resume ${id}\n`} follow: segue rollout watch ${id}\n abort:  segue rollout abort ${id} --reason TEXT`);
   else for (const line of [endOf(answer.verdict).line, ...serverLines(answer.verdict)]) terminal.out(line);
   return EXIT.ok;
 }
