@@ -55,8 +55,9 @@ export async function askVerb({ client }: ConnectedClient, workflowId: string, v
   }
 }
 
-/** gRPC: DEADLINE_EXCEEDED, FAILED_PRECONDITION (no poller seen of late), UNAVAILABLE. Everything else is an answer, and a mistake. */
-const SILENCE: ReadonlySet<unknown> = new Set([4, 9, 14]);
+/** gRPC: CANCELLED (the server's own clock reached our deadline before ours did, and it reset the stream), DEADLINE_EXCEEDED, FAILED_PRECONDITION (no poller seen
+ *  of late), UNAVAILABLE. Everything else is an answer, and a mistake. */
+const SILENCE: ReadonlySet<unknown> = new Set([1, 4, 9, 14]);
 
 export function isSilence(error: unknown): boolean {
   return SILENCE.has(errorCode(error instanceof ServiceError ? error.cause : error));
