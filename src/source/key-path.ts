@@ -55,7 +55,7 @@ export function reasonNotFileSet(paths: readonly string[]): { readonly path: str
   return undefined;
 }
 
-/** Equal for all spellings a case-insensitive file system may take for one. Upper case first: ß and SS, ſ and s fold together only that way. */
+/** Equal for all spellings a case-insensitive file system may take for one. Upper case between: ß and SS, ſ and s fold together only that way; lower case before it, for ẞ and ß. */
 function fold(path: string): string {
-  return path.normalize('NFD').toUpperCase().toLowerCase().normalize('NFC');
+  return path.normalize('NFD').toLowerCase().toUpperCase().toLowerCase().normalize('NFC');
 }
