@@ -284,7 +284,7 @@ export function failed(state: RolloutState, failure: Failure, server: ServerName
 
 /** Content that was rolled back before is refused as soon as anybody knows that it is this one. */
 function refuseKnownBad(state: RolloutState, digest: Digest, server: ServerName | undefined, nowMs: number): RolloutState {
-  const known = state.request.allowKnownBad ? undefined : state.claim?.knownBad?.find((one) => one.digest === digest);
+  const known = state.request.allowKnownBad || state.request.retire ? undefined : state.claim?.knownBad?.find((one) => one.digest === digest);
   return known === undefined ? state : failed(state, knownBadFailure(state.request, known), server, nowMs);
 }
 

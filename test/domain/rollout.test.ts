@@ -335,6 +335,7 @@ describe('content known to be bad', () => {
     expect(claimed({ digest: 'sha256:b' as Digest }).failure).toMatchObject({ code: 'KnownBadVersion' });
     expect(claimed({}, 'sha256:b' as Digest).failure).toMatchObject({ code: 'KnownBadVersion' });
   });
+  test('is no reason to go on serving it: a retirement is not refused', () => expect(claimed({ retire: true }, 'sha256:b' as Digest).failure).toBeUndefined());
   test('is served where somebody means it', () => expect(said(new Story(claimed({ allowKnownBad: true })).resolved().plan())).toEqual(['start a']));
 });
 
