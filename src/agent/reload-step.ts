@@ -21,6 +21,8 @@ export async function reloadConfig(parts: Parts, attempt: Attempt, live: Live): 
   if (lost?.version === version) throw fail('LoadFailed', `load ${model}/${version} on ${parts.server}: ${lost.message}; a new attempt may try again`, { version, found: lost.message });
   if (staged[version] === undefined || !await parts.store.has(model, version)) throw new Error(`reloadConfig of ${model}/${version}, which is not staged`);
   await refuseBesideStale(parts, model, version, live);
+  // A restart since the last look brought back what was promoted: it leaves again first.
+  if (attempt.alone === true && listedOf(parts.journal.entry(model)).some((other) => other !== version)) return;
   await untilNoticedGone(parts, model, version, live);
   await withDeadline(live, reloadDeadlineMs, () => wedged(parts), async (inTime) => {
     const list = (): Promise<void> => parts.list.change(model, inTime, (entry) => withCandidate(entry, attempt, version));

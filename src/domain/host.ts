@@ -21,6 +21,8 @@ export interface Attempt {
   readonly knownBad?: readonly Digest[];
   /** The number may stand for other content than it did here, as long as it is neither listed nor served. */
   readonly allowReuse?: true;
+  /** No other version of the model may be listed with it: two would not fit into memory. Where one is, nothing is listed, and the view says so. */
+  readonly alone?: true;
   /** Versions whose directories stay although nothing lists them: what a rollback would need. */
   readonly retain: readonly Version[];
   /** The rollout to tell which step began: `{server, token, step, sinceMs}` by its `progress` signal. Absent: nobody asked. */

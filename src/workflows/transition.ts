@@ -31,6 +31,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     ...(input.source === undefined ? {} : { source: input.source }),
     ...(input.pin === undefined ? {} : { pin: input.pin }),
     ...(input.digest === undefined ? {} : { digest: input.digest }),
+    ...(input.mode === 'resource' ? { alone: true } : {}),
     ...(input.knownBad === undefined ? {} : { knownBad: input.knownBad }),
     ...(input.allowReuse === undefined ? {} : { allowReuse: input.allowReuse }),
     ...(input.reportTo === undefined ? {} : { reportTo: input.reportTo }),

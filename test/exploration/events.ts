@@ -105,7 +105,7 @@ function performed(world: World, server: ServerName, child: Child): Effect | und
     case 'downloadVersion': return did(hostOf(world, server, { partial: { version: acts, phase: 'fetched' } }));
     case 'verifyVersion': return did(hostOf(world, server, { partial: { version: acts, phase: 'verified' } }));
     case 'stageVersion': { const { partial: _gone, ...rest } = host; return did({ ...world, hosts: { ...world.hosts, [server]: { ...rest, staged: union(host.staged, acts) } } }); }
-    case 'reloadConfig': return did(hostOf(world, server, { aspired: union(host.aspired, acts), drained: host.drained.filter((one) => one !== acts), states: host.aspired.includes(acts) ? host.states : { ...host.states, [acts]: 'LOADING' }, ...(host.promoted === acts ? {} : { candidate: acts }) }));
+    case 'reloadConfig': if (world.mode === 'resource' && host.aspired.some((one) => one !== acts)) return did(world); return did(hostOf(world, server, { aspired: union(host.aspired, acts), drained: host.drained.filter((one) => one !== acts), states: host.aspired.includes(acts) ? host.states : { ...host.states, [acts]: 'LOADING' }, ...(host.promoted === acts ? {} : { candidate: acts }) }));
     case 'awaitAvailable': {
       const state = host.aspired.includes(acts) ? host.states[acts] : 'END';
       if (state === 'END' || state === undefined) return { kind: 'refused', code: 'LoadFailed' };

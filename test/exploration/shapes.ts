@@ -33,6 +33,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'a restart at any moment': { ...two, bake: true, wishes: ['restart'] },
   'a restart and an abort': { ...two, servers: 1, bake: true, wishes: ['restart', 'abort'] },
   'a restart and a newer rollout': { ...two, servers: 1, wishes: ['restart', 'newer'] },
+  'a restart in resource mode': { ...two, mode: 'resource', wishes: ['restart'] },
   'a restart of a first version': { ...two, first: true, wishes: ['restart'] },
   'a lost answer, a restart and an abort': { ...two, servers: 1, bake: true, faults: 1, wishes: ['restart', 'abort'] },
   'a lost answer and a newer rollout': { ...two, servers: 1, faults: 1, wishes: ['newer'] },
