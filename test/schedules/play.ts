@@ -140,7 +140,7 @@ class Game {
   #begin(activity: Activity): void {
     activity.begun = true;
     const { host } = activity;
-    if (activity.type === 'claimModel') return void this.#claim(activity);
+    if (activity.type === 'claimModel') { this.#claim(activity); return; }
     if (host === undefined) return;
     // Whoever may not act stops nobody: it is refused when its turn comes.
     if (this.options.broken === 'no fence' || (activity.type !== 'resolveSource' && !host.mayBegin(activity.type as keyof HostActivities, activity.input))) return;
