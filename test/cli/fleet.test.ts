@@ -138,6 +138,7 @@ test.each([['get'], ['watch'], ['check'], ['leave', 'edge-a'], ['retire', 'half'
 
 test('a fleet that only a typo in a rollout called up is as good as none', async () => {
   await temporal.client.workflow.start('fleet', { workflowId: 'fleet/typo', taskQueue: 'segue', args: [{ fleet: 'typo' }] });
+  await until(async () => (await segue('fleet', 'get', 'typo')).code !== 6); // not asked before its first workflow task is done
   await expect(segue('fleet', 'get', 'typo')).resolves.toMatchObject({ code: 1, err: expect.stringContaining('no fleet typo') });
 });
 

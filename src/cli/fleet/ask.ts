@@ -16,12 +16,16 @@ import type { Terminal } from '../terminal';
 const ASK_DEADLINE_MS = 10_000;
 
 /** What the fleet remembers, or in words why there was no answer. Throws an Exit (1) where there is no such fleet. */
-export async function askFleetState({ client }: ConnectedClient, fleet: string): Promise<FleetState | { readonly unanswered: string }> {
+export async function askFleetState(connected: ConnectedClient, fleet: string): Promise<FleetState | { readonly unanswered: string }> {
+  const state = await askOnce(connected, fleet);
+  // A rollout with a typo starts a fleet, which ends by itself: as if there were none.
+  if (!('unanswered' in state) && Object.keys(state.members).length === 0 && Object.keys(state.models).length === 0) throw unknown(fleet);
+  return state;
+}
+
+async function askOnce({ client }: ConnectedClient, fleet: string): Promise<FleetState | { readonly unanswered: string }> {
   try {
-    const state = await client.withDeadline(Date.now() + ASK_DEADLINE_MS, () => client.workflow.getHandle(idOf(fleet)).query<FleetState>('status'));
-    // A rollout with a typo starts a fleet, which ends by itself: as if there were none.
-    if (Object.keys(state.members).length === 0 && Object.keys(state.models).length === 0) throw unknown(fleet);
-    return state;
+    return await client.withDeadline(Date.now() + ASK_DEADLINE_MS, () => client.workflow.getHandle(idOf(fleet)).query<FleetState>('status'));
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw unknown(fleet);
     if (error instanceof QueryNotRegisteredError) return { unanswered: 'it has not begun to work yet' };
