@@ -57,7 +57,8 @@ export async function observe(question: ServerQuestion, process: ServerProcess |
     let facts = await gatherFacts({ ...about, reload: { kind: 'unknown' } });
     if (facts.answer !== 'answers') return facts;
     const lock = askForLock(client);
-    const until = lookingSinceMs + pollMs + UNNOTICED_AFTER_MS + LOOK_EVERY_MS;
+    // From the first answer: on a busy host that alone takes a while, and how long a state has lasted is counted from there.
+    const until = nowMs() + pollMs + UNNOTICED_AFTER_MS + LOOK_EVERY_MS;
     do {
       await new Promise((resolve) => { setTimeout(resolve, LOOK_EVERY_MS); });
       facts = await gatherFacts({ ...about, reload: lock.seen() });
