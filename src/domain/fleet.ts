@@ -243,11 +243,13 @@ export function checked(state: FleetState, asked: readonly ServerName[], silent:
 
 /** @param version the one to leave; absent: what is stable now. */
 export function reasonNotRollback(state: FleetState, model: ModelName, version?: Version): SegueError | undefined {
-  const { stable, retained, holder } = modelOf(state, model);
+  const { stable, retained, holder, knownBad = [] } = modelOf(state, model);
   if (stable === undefined) return fail('InvalidInput', `model: nothing of ${model} is stable in fleet ${state.fleet}; there is nothing to go back from`, { path: 'model' });
   if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; roll that one back or abort it: segue rollout rollback ${holder.workflowId}`, { path: 'model' });
   if (version !== undefined && version !== stable.version) return fail('InvalidInput', `version: ${version} is not what is stable (${stable.version}); only what is stable is rolled back`, { path: 'version' });
   if (retained === undefined) return fail('InvalidInput', `model: no version before ${stable.version} is known of ${model}; start a rollout of the one you want with allowDowngrade`, { path: 'model' });
+  const bad = knownBad.find(({ digest }) => digest === retained.digest);
+  if (bad !== undefined) return fail('KnownBadVersion', `model: the version before ${stable.version} is ${retained.version}, which was rolled back itself: ${bad.why}; start a rollout of the one you want`, { path: 'model', digest: bad.digest });
   return undefined;
 }
 

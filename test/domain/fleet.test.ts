@@ -184,6 +184,13 @@ describe('what people ask of a fleet', () => {
     ['nothing stable', demo(), undefined, /nothing of half is stable/], ['nothing before', stable2(), undefined, /no version before 2/], ['another version', at3(), '2', /2 is not what is stable \(3\)/],
     ['a rollout of it under way', claimed(at3(), 'r9', LATER, '4').state, undefined, /rollout\/r9 holds half now/],
   ])('a rollback with %s is refused', (_what, state, version, message) => expect(reasonNotRollback(state, model, version as Version | undefined)?.message).toMatch(message));
+  test('a second rollback would go back to what was rolled back, and is refused', () => {
+    const { own } = modelOf(rollbackAsked(at3(), { model, by: 'ops' }, LATER), model);
+    const taken = claim(rollbackAsked(at3(), { model, by: 'ops' }, LATER), { ...wish('back'), workflowId: own?.workflowId ?? '', allowDowngrade: true, fetches: false }, LATER);
+    if ('refused' in taken) throw taken.refused;
+    const back = settle(taken.state, { ...verdict('back', taken.answer.epoch, 'served'), workflowId: own?.workflowId ?? '' });
+    expect(reasonNotRollback(back, model)).toMatchObject({ code: 'KnownBadVersion', message: expect.stringMatching(/before 2 is 3, which was rolled back itself: rolled back by ops/) as string });
+  });
   test('a retirement serves nothing, and forgets what was stable, so that nothing brings it back', () => {
     const asked = retireAsked(stable2(), { model }, LATER);
     expect(planFleet(asked, LATER).actions).toMatchObject([{ do: 'start', input: { version: '2', retire: true } }]);
