@@ -22,6 +22,7 @@ import { simulateCommand } from './simulate';
 import type { Terminal } from './terminal';
 import { upCommand } from './up';
 import type { Verb } from './verb';
+import { verifyCommand } from './verify';
 import { workerCommand } from './worker';
 
 const EXIT_CODES = `
@@ -29,7 +30,7 @@ Exit codes:
   0 served, or done    1 usage               3 rejected, or failed before anything changed
   4 aborted, superseded or cancelled         5 rolled back
   6 still running at the time-out            7 no Temporal
-  8 doctor found problems`;
+  8 doctor or verify found problems`;
 
 /** Without a verb's surroundings only its shape is of use: names, options, help. */
 export function program(verb: Verb = NOWHERE): Command {
@@ -44,7 +45,7 @@ export function program(verb: Verb = NOWHERE): Command {
   segue.addCommand(rolloutCommand(verb));
   segue.addCommand(fleetCommand(verb));
   segue.commandsGroup('When something does not move:');
-  segue.addCommand(doctorCommand(verb));
+  for (const command of [doctorCommand(verb), verifyCommand(verb)]) segue.addCommand(command);
   segue.addCommand(adoptCommand(verb));
   segue.commandsGroup('On one machine, to try it:');
   for (const command of [demoCommand(verb), devCommand(verb), simulateCommand(verb)]) segue.addCommand(command);
