@@ -90,7 +90,8 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   const boot = new BootFile(journal, store);
   // Without a journal a list that somebody gave the server is unknown, not empty: nothing is reloaded, and the file stays as it is (DESIGN §6).
   if (journal.isNew) await journal.updateAll((entry) => entry, { seeded: options.seeding !== 'fleet' && !await boot.isForeign() });
-  if (journal.seeded) await boot.write();
+  // Where there is no file at all, an empty list is what a model server can start from.
+  if (journal.seeded || await boot.isMissing()) await boot.write();
   const pollSeconds = options.pollSeconds ?? 1;
   const client = new ServingClient(options.serving);
   const observer = new Observer(pollSeconds);

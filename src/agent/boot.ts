@@ -31,6 +31,10 @@ export class BootFile {
     return text === undefined ? [] : namesInBootText(text);
   }
 
+  async isMissing(): Promise<boolean> {
+    return await this.#read() === undefined;
+  }
+
   /** Does the file say what the journal says was promoted? */
   async isAsWritten(): Promise<boolean> {
     await this.#writing;
