@@ -184,11 +184,18 @@ export class Agent {
     const { fence } = this.parts;
     await fence.close(attempt);
     // A newer attempt holds the model: it stops this one before it begins, and it must not be disturbed.
-    if (fence.isOvertaken(attempt)) return { proof: await proofOfOvertaken(this.parts, attempt, calledMs, call.signal), view: await viewAfterAbort(this.parts, attempt.model, attempt.version, call.signal) };
-    return fence.exclusively(attempt, callerOf(call), () => undefined, async (live) => {
-      const proof = await abortAttempt(this.parts, attempt, calledMs, live);
-      return { proof, view: await viewAfterAbort(this.parts, attempt.model, attempt.version, live.signal) };
-    });
+    const ofOvertaken = async (): Promise<StopResult> => ({ proof: await proofOfOvertaken(this.parts, attempt, calledMs, call.signal), view: await viewAfterAbort(this.parts, attempt.model, attempt.version, call.signal) });
+    if (fence.isOvertaken(attempt)) return ofOvertaken();
+    try {
+      return await fence.exclusively(attempt, callerOf(call), () => undefined, async (live) => {
+        const proof = await abortAttempt(this.parts, attempt, calledMs, live);
+        return { proof, view: await viewAfterAbort(this.parts, attempt.model, attempt.version, live.signal) };
+      });
+    } catch (error) {
+      // Overtaken while it was stopping: the newer one stopped the rest, and what it saw is the proof.
+      if (call.signal.aborted || !fence.isOvertaken(attempt)) throw error;
+      return ofOvertaken();
+    }
   }
 
   /** Stops every effect, then lets go of the root. The model server goes on serving. */

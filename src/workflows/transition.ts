@@ -126,8 +126,8 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
       return close({ kind: seen ? 'stopped' : 'notSeen' });
     }
     const end = await outcome;
-    // Nothing of a failed attempt may act later, and its candidate leaves the list: {A} from {A,B} is clean.
-    if (end.kind === 'failed' && end.failure.code !== 'StaleAttempt') await abort();
+    // Nothing of a failed attempt may act later, and its candidate leaves the list: {A} from {A,B} is clean. One that a newer attempt overtook only takes its proof.
+    if (end.kind === 'failed') await abort();
     return close(end);
   });
 

@@ -9,6 +9,7 @@ import type { HostActivities } from '../../src/domain/host';
 import { violationOf } from '../../src/domain/invariants';
 import { compareTokens, formatToken, type Token, type Version } from '../../src/domain/names';
 import type { RolloutRequest } from '../../src/domain/request';
+import type { ServerVerdict, Verdict } from '../../src/domain/verdict';
 import { digestOf, Host } from './host';
 import { fromFailure, fromPayload, TaskFailed, toFailure, toPayload, toPayloads, type Command, type Execution, type Job, type Sandbox } from './vm';
 
@@ -167,7 +168,8 @@ class Game {
     if (fault === 'not seen') return this.#answer(activity, { failed: { failure: activityFailure(activity, { message: 'schedule to start', timeoutFailureInfo: { timeoutType: 3 } }) } }, 'not seen');
     if (fault === 'heartbeat') return this.#answer(activity, { failed: { failure: activityFailure(activity, { message: 'heartbeat', timeoutFailureInfo: { timeoutType: 4 } }) } }, 'heartbeat time-out');
     if (fault !== undefined) return this.#answer(activity, { failed: { failure: activityFailure(activity, toFailure(ApplicationFailure.nonRetryable(`injected ${fault}`, fault))) } }, fault);
-    if (activity.stopped || (activity.cancelled && this.#random() < 0.7)) return this.#answer(activity, activity.cancelled ? cancelled(activity) : { failed: { failure: activityFailure(activity, toFailure(ApplicationFailure.nonRetryable('stopped by a newer call', 'StaleAttempt'))) } }, activity.cancelled ? 'cancelled' : 'stopped');
+    // An abort that a newer call overtakes still takes its proof.
+    if ((activity.stopped && activity.type !== 'abortAttempt') || (activity.cancelled && this.#random() < 0.7)) return this.#answer(activity, activity.cancelled ? cancelled(activity) : { failed: { failure: activityFailure(activity, toFailure(ApplicationFailure.nonRetryable('stopped by a newer call', 'StaleAttempt'))) } }, activity.cancelled ? 'cancelled' : 'stopped');
     const result = this.#effect(activity);
     if (result instanceof Error) this.#answer(activity, { failed: { failure: activityFailure(activity, toFailure(ApplicationFailure.nonRetryable(result.message, result instanceof SegueError ? result.code : 'Bug'))) } }, `fails: ${result.message}`);
     else this.#answer(activity, { completed: { result: toPayload(result) } }, activity.cancelled ? 'completes late' : 'completes');
@@ -297,6 +299,7 @@ class Game {
     if (!completeWorkflowExecution && !failWorkflowExecution && !cancelWorkflowExecution) return; // Attributes, properties, patches: nothing that this stage plays.
     const error = failWorkflowExecution ? fromFailure(failWorkflowExecution.failure) : undefined;
     flow.over = completeWorkflowExecution ? `completed ${(fromPayload(completeWorkflowExecution.result) as { outcome?: string } | undefined)?.outcome ?? ''}`.trim() : cancelWorkflowExecution ? 'cancelled' : `failed ${(error as ApplicationFailure).type ?? error?.message ?? ''}`;
+    this.#unproven(flow, error);
     this.#ended(flow);
     const { parent } = flow;
     if (parent === undefined) return;
@@ -304,6 +307,13 @@ class Game {
     const result = completeWorkflowExecution ? { completed: { result: completeWorkflowExecution.result } }
       : cancelWorkflowExecution ? { cancelled: { failure: { message: 'child cancelled', ...info, cause: { canceledFailureInfo: {} } } } } : { failed: { failure: { message: 'child failed', ...info, cause: failWorkflowExecution!.failure } } };
     this.#tell(parent.flow, { resolveChildWorkflowExecution: { seq: parent.seq, result: result as coresdk.child_workflow.IChildWorkflowResult } });
+  }
+
+  /** A server that was stopped was proven stopped. */
+  #unproven(flow: Flow, error: Error | undefined): void {
+    const verdict = (error as ApplicationFailure | undefined)?.details?.[0] as Verdict | undefined;
+    if (flow.execution.started.type !== 'rollout' || verdict === undefined) return;
+    for (const [server, { end, proof }] of Object.entries<ServerVerdict>(verdict.servers)) if (end === 'stopped' && proof === undefined) this.violation ??= `Clean abort: ${flow.execution.started.workflowId} says that ${server} was stopped, without a proof`;
   }
 
   #ended(flow: Flow): void {
