@@ -196,7 +196,8 @@ export function stopping(state: RolloutState, server: ServerName, nowMs: number)
 export function ended(state: RolloutState, server: ServerName, end: TransitionEnd, report: ServerReport | undefined, nowMs: number): RolloutState {
   const before = serverOf(state, server);
   const asked = before.activity === 'stopping';
-  const meant: TransitionEnd = asked && end.kind === 'failed' ? { kind: 'stopped' } : end;
+  // What failed while it was being stopped is stopped where the host proved it. Where even the abort had no answer, nobody saw it stop.
+  const meant: TransitionEnd = asked && end.kind === 'failed' ? { kind: report?.proof === undefined ? 'notSeen' : 'stopped' } : end;
   const { gateSinceMs: _gate, ...rest } = report === undefined ? before : withoutServing(before);
   const after: ServerState = { ...rest, ...(report === undefined ? {} : facts(before, report)), activity: 'none', end: meant, notSeen: before.notSeen || meant.kind === 'notSeen', sinceMs: nowMs };
   const next = { ...state, servers: { ...state.servers, [server]: after } };

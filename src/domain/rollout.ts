@@ -124,9 +124,14 @@ function planForward(state: RolloutState, nowMs: number): Plan {
     return { phase: 'claiming', actions, waits: waitAll(names(state), { on: 'fence' }) };
   }
   const stale = namesWhere(state, (server) => server.activity !== 'none' && server.attempt < state.attempt && server.gateSinceMs === undefined);
-  if (stale.length > 0) return { phase: 'rolling', actions: stops(state, stale), waits: waitAll(names(state), { on: 'stop', servers: stale }) };
+  if (stale.length > 0) return { phase: 'rolling', actions: [...stops(state, stale), ...listAhead(state)], waits: waitAll(names(state), { on: 'stop', servers: stale }) };
   if (state.resolved === undefined && fetches(state)) return state.pause === undefined || state.resolving !== undefined ? planResolve(state) : planPaused(state, state.pause);
   return planWave(state, nowMs);
+}
+
+/** A listing touches nothing, so the new source is listed while the older load is being stopped. Its bytes wait for the proof. */
+function listAhead(state: RolloutState): readonly Action[] {
+  return state.resolved === undefined && fetches(state) && state.pause === undefined ? planResolve(state).actions : [];
 }
 
 /** Without a source, what is wanted is on the disks, or nothing is wanted. */

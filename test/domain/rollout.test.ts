@@ -213,13 +213,20 @@ describe('superseded', () => {
 
 describe('updating', () => {
   const elsewhere = request({}, { source: { uri: 's3://models/half/2/', endpoint: 'http://good', region: 'us-east-1', credentials: 'env' } });
-  test('a new source stops the old transitions, resolves again, and only then begins', () => {
+  test('a new source stops the old transitions and is listed meanwhile; its load begins only after the stop', () => {
     const story = Story.claimed(['a', 'b']).resolved().started('a').then((state) => happened.updated(state, elsewhere));
-    expect(said(story.plan())).toEqual(['stop a']);
-    expect(said(story.stopping('a').plan())).toEqual([]);
+    expect(said(story.plan())).toEqual(['stop a', 'resolve a']);
+    const listed = story.stopping('a').resolved();
+    expect(listed.plan()).toMatchObject({ actions: [], waits: { a: { on: 'stop' } } });
+    expect(listed.stopped('a').plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
     const stopped = story.stopping('a').stopped('a');
     expect(said(stopped.plan())).toEqual(['resolve a']);
     expect(stopped.resolved().plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
+  });
+  test('while paused, a new source stops the old transitions and is listed after the pause', () => {
+    const story = Story.claimed(['a']).resolved().started('a').then((state) => happened.updated(happened.paused(state, { sinceMs: 0 }), elsewhere));
+    expect(said(story.plan())).toEqual(['stop a']);
+    expect(said(story.stopping('a').stopped('a').plan())).toEqual([]);
   });
   test('a listing from the old source is stopped, and its late answer says nothing', () => {
     const story = Story.claimed(['a']).then((state) => happened.resolving(state, s('a'))).then((state) => happened.updated(state, elsewhere));
@@ -367,10 +374,15 @@ describe('what mutants taught', () => {
     const old = { ...report(story.state, 'a', { serving: v(2) }), token: [99, 1] as const };
     expect(happened.atGate(story.state, old, 5)).toBe(story.state);
   });
-  test('what fails while it is being stopped was stopped', () => {
-    const story = Story.claimed(['a']).resolved().started('a').abort().stopping('a').then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'm' } }, report(state, 'a', { serving: v(1), aspired: [v(1)] }), 0));
+  test('what fails while it is being stopped was stopped, where its host proved it', () => {
+    const story = Story.claimed(['a']).resolved().started('a').abort().stopping('a').then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'm' } }, report(state, 'a', { serving: v(1), aspired: [v(1)], proof }), 0));
     expect(story.state.failure).toBeUndefined();
     expect(story.state.servers[s('a')]?.end).toEqual({ kind: 'stopped' });
+  });
+  test('where not even its abort was answered, it is told as not seen: nobody proved that it stopped', () => {
+    const story = Story.claimed(['a']).resolved().started('a').abort().stopping('a').then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'm' } }, report(state, 'a', { serving: v(1), aspired: [v(1)] }), 0));
+    expect(story.state.failure).toBeUndefined();
+    expect(story.state.servers[s('a')]?.end).toEqual({ kind: 'notSeen' });
   });
   test('superseded while it goes back, it stops where it is: the newer one takes the world as it is', () => {
     const story = Story.claimed(['a']).resolved().started('a').served('a').abort();
