@@ -98,7 +98,7 @@ function planBack(state: RolloutState, outcome: Outcome, failure: Failure | unde
 function mustGoBack(server: ServerState, { attempt, request: { retire, version: candidate } }: RolloutState): boolean {
   if (server.activity !== 'none') return true;
   if (server.before === undefined) return false;
-  if (server.direction === 'back' && (server.end?.kind === 'served' || server.notSeen || server.attempt - attempt >= MAX_BACK_ATTEMPTS)) return false;
+  if (server.direction === 'back' && (server.end?.kind === 'served' || server.end?.kind === 'notSeen' || server.attempt - attempt >= MAX_BACK_ATTEMPTS)) return false;
   if (retire) return server.before.version !== undefined && !server.aspired.includes(server.before.version);
   if (server.before.version === candidate) return false;
   // Until its END it may still answer somebody: a rollout that went back ends only after that.

@@ -2,10 +2,10 @@
 
 import * as fleets from '../../src/domain/fleet';
 import { compareTokens, type ServerName, type Token, type Version } from '../../src/domain/names';
-import type { ModelView } from '../../src/domain/view';
+import type { ModelView, Proof } from '../../src/domain/view';
 import * as happened from '../../src/domain/rollout-state';
 import type { SourceRef } from '../../src/domain/source';
-import { advanced, carriedOut, changed, childAt, childOf, closed, digestOf, hostAt, hostOf, mayAct, MODEL, pinOf, requestFor, rolloutAt, started, viewOf, type Child, type Host, type World } from './world';
+import { advanced, carriedOut, changed, childAt, childOf, closed, digestOf, hostAt, hostOf, mayAct, pinOf, placeOf, requestFor, rolloutAt, serverAt, started, viewOf, type Child, type Host, type World } from './world';
 
 export interface Event {
   readonly name: string;
@@ -44,8 +44,9 @@ function rolloutEvents(world: World, index: number): readonly Event[] {
 function fenced(world: World, index: number, server: ServerName): World {
   const { state } = rolloutAt(world, index);
   const token = happened.tokenOf(state, 0);
-  const after = stopped(world, server, token);
-  const host = hostAt(after, server);
+  const place = placeOf(server, state.request.model);
+  const after = stopped(world, place, token);
+  const host = hostAt(after, place);
   const answer = { proof: proofOf(token), aspired: host.aspired, ...(host.promoted === undefined ? {} : { serving: host.promoted }) };
   return carriedOut(changed(after, index, { state: happened.fenced(state, server, answer) }), index);
 }
@@ -53,16 +54,25 @@ function fenced(world: World, index: number, server: ServerName): World {
 function childEvents(world: World, index: number, server: ServerName, child: Child): readonly Event[] {
   const { run } = rolloutAt(world, index);
   const name = `${run}/${server}@${child.input.token.join('.')}`;
+  const place = placeOf(server, child.input.model);
   const abort = (): World => {
-    const after = stopped(world, server, child.input.token);
-    const view = viewOf(hostAt(after, server));
-    const seen = childOf(after, index, server, { ...child, view, before: child.before ?? servedNow(view) });
-    if (child.failing === undefined || child.stopping) return closed(seen, index, server, { kind: 'stopped' });
-    return closed(child.failing === 'StaleAttempt' ? childOf(after, index, server, child) : seen, index, server, { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
+    const after = stopped(world, place, child.input.token);
+    const view = viewOf(hostAt(after, place));
+    const seen = childOf(after, index, server, { ...child, view, before: child.before ?? servedNow(view), proof: proofOf(child.input.token) });
+    if (child.failing === undefined) return closed(seen, index, server, { kind: 'stopped' });
+    return closed(seen, index, server, { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
   };
-  const effect = child.at === 'waiting' || child.failing !== undefined ? undefined : performed(world, server, child);
+  /** Whether it reached its host or not: nobody heard of it, and the view is the last one before. */
+  const unheard = (reached: World): World => closed({ ...reached, faults: world.faults - 1 }, index, server, child.failing === undefined ? { kind: 'notSeen' } : { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
+  const effect = child.at === 'waiting' || child.failing !== undefined ? undefined : performed(world, place, child);
   const made: Event[] = [];
-  if (child.stopping || child.failing !== undefined) made.push({ name: `${name}: abortAttempt answers`, world: abort() });
+  if (child.stopping || child.failing !== undefined) {
+    made.push({ name: `${name}: abortAttempt answers`, world: abort() });
+    if (world.faults > 0) {
+      made.push({ name: `${name}: abortAttempt acts, its answer is lost for good`, world: unheard(stopped(world, place, child.input.token)) });
+      made.push({ name: `${name}: abortAttempt never arrives`, world: unheard(world) });
+    }
+  }
   if (effect === undefined) return made;
   if (child.stopping) {
     // Late work of a token that was not closed yet: it acts on the host, and nobody hears of it.
@@ -73,7 +83,7 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
     case 'began': made.push({ name: `${name}: ${child.at} lists`, world: effect.world }); break;
     case 'refused': made.push({ name: `${name}: ${child.at} is refused`, world: childOf(world, index, server, { ...child, failing: effect.code }) }); break;
     case 'did': {
-      const host = hostAt(effect.world, server);
+      const host = hostAt(effect.world, place);
       const view = viewOf(host);
       made.push({ name: `${name}: ${child.at} ${child.acts ?? ''}`, world: advanced(childOf(effect.world, index, server, { ...child, before: child.before ?? servedNow(view), view }), index, server) });
       if (world.faults > 0) made.push({ name: `${name}: ${child.at} acts, its answer is lost for good`, world: childOf({ ...effect.world, faults: world.faults - 1 }, index, server, { ...child, failing: 'ServerUnreachable' }) });
@@ -90,34 +100,34 @@ function servedNow(view: ModelView): { readonly version?: Version } {
 type Effect = { readonly kind: 'did'; readonly world: World } | { readonly kind: 'began'; readonly world: World } | { readonly kind: 'refused'; readonly code: 'StaleAttempt' | 'LoadFailed' };
 
 /** What the activity does on its host; nothing while it waits there. */
-function performed(world: World, server: ServerName, child: Child): Effect | undefined {
-  const host = hostAt(world, server);
+function performed(world: World, place: ServerName, child: Child): Effect | undefined {
+  const host = hostAt(world, place);
   const { input, acts } = child;
   if (child.at === 'beginAttempt') {
     const order = compareTokens(input.token, host.token);
     if (order < 0 || (order === 0 && !host.open)) return { kind: 'refused', code: 'StaleAttempt' };
-    const raised = order > 0 ? stopped(world, server, host.token) : world;
-    return did(hostOf(raised, server, { token: input.token, open: true, ...pruned(hostAt(raised, server), child) }));
+    const raised = order > 0 ? stopped(world, place, host.token) : world;
+    return did(hostOf(raised, place, { token: input.token, open: true, ...pruned(hostAt(raised, place), child) }));
   }
   if (!mayAct(host, input.token)) return { kind: 'refused', code: 'StaleAttempt' };
   if (acts === undefined) throw new Error(`${child.at} acts on no version`);
   switch (child.at) {
-    case 'downloadVersion': return did(hostOf(world, server, { partial: { version: acts, phase: 'fetched' } }));
-    case 'verifyVersion': return did(hostOf(world, server, { partial: { version: acts, phase: 'verified' } }));
-    case 'stageVersion': { const { partial: _gone, ...rest } = host; return did({ ...world, hosts: { ...world.hosts, [server]: { ...rest, staged: union(host.staged, acts) } } }); }
-    case 'reloadConfig': if (world.mode === 'resource' && host.aspired.some((one) => one !== acts)) return did(world); return did(hostOf(world, server, { aspired: union(host.aspired, acts), drained: host.drained.filter((one) => one !== acts), states: host.aspired.includes(acts) ? host.states : { ...host.states, [acts]: 'LOADING' }, ...(host.promoted === acts ? {} : { candidate: acts }) }));
+    case 'downloadVersion': return did(hostOf(world, place, { partial: { version: acts, phase: 'fetched' } }));
+    case 'verifyVersion': return did(hostOf(world, place, { partial: { version: acts, phase: 'verified' } }));
+    case 'stageVersion': { const { partial: _gone, ...rest } = host; return did({ ...world, hosts: { ...world.hosts, [place]: { ...rest, staged: union(host.staged, acts) } } }); }
+    case 'reloadConfig': if (world.mode === 'resource' && host.aspired.some((one) => one !== acts)) return did(world); return did(hostOf(world, place, { aspired: union(host.aspired, acts), drained: host.drained.filter((one) => one !== acts), states: host.aspired.includes(acts) ? host.states : { ...host.states, [acts]: 'LOADING' }, ...(host.promoted === acts ? {} : { candidate: acts }) }));
     case 'awaitAvailable': {
       const state = host.aspired.includes(acts) ? host.states[acts] : 'END';
       if (state === 'END' || state === undefined) return { kind: 'refused', code: 'LoadFailed' };
       if (state !== 'AVAILABLE') return undefined;
       const { candidate, ...rest } = host;
-      return did({ ...world, hosts: { ...world.hosts, [server]: { ...rest, promoted: acts, ...(candidate === undefined || candidate === acts ? {} : { candidate }) } } });
+      return did({ ...world, hosts: { ...world.hosts, [place]: { ...rest, promoted: acts, ...(candidate === undefined || candidate === acts ? {} : { candidate }) } } });
     }
-    case 'drainVersion': return did(hostOf(world, server, { drained: union(host.drained, acts) }));
+    case 'drainVersion': return did(hostOf(world, place, { drained: union(host.drained, acts) }));
     case 'unloadVersion': {
-      if (host.aspired.includes(acts)) return { kind: 'began', world: unlisted(world, server, acts, input.version === undefined) };
+      if (host.aspired.includes(acts)) return { kind: 'began', world: unlisted(world, place, acts, input.version === undefined) };
       if (host.states[acts] !== undefined && host.states[acts] !== 'END') return undefined;
-      return did(hostOf(world, server, pruned(host, child)));
+      return did(hostOf(world, place, pruned(host, child)));
     }
     default: throw new Error(`no such activity: ${child.at}`);
   }
@@ -127,13 +137,13 @@ function did(world: World): Effect {
   return { kind: 'did', world };
 }
 
-function unlisted(world: World, server: ServerName, version: Version, forget: boolean): World {
-  const { candidate, promoted, ...rest } = hostAt(world, server);
+function unlisted(world: World, place: ServerName, version: Version, forget: boolean): World {
+  const { candidate, promoted, ...rest } = hostAt(world, place);
   const host: Host = {
     ...rest, aspired: rest.aspired.filter((one) => one !== version), drained: rest.drained.filter((one) => one !== version),
     ...(candidate === undefined || candidate === version ? {} : { candidate }), ...(promoted === undefined || (forget && promoted === version) ? {} : { promoted }),
   };
-  return { ...world, hosts: { ...world.hosts, [server]: host } };
+  return { ...world, hosts: { ...world.hosts, [place]: host } };
 }
 
 /** Directories that no list, no promotion and nobody's way back needs. */
@@ -143,23 +153,29 @@ function pruned(host: Host, { input, before }: Child): Pick<Host, 'staged'> {
 }
 
 /** The token and all below it are closed, and a candidate of theirs leaves the list. */
-function stopped(world: World, server: ServerName, token: Token): World {
-  const host = hostAt(world, server);
+function stopped(world: World, place: ServerName, token: Token): World {
+  const host = hostAt(world, place);
   if (compareTokens(token, host.token) < 0) return world;
-  const without = host.candidate === undefined ? world : unlisted(world, server, host.candidate, false);
-  return hostOf(without, server, { token, open: false });
+  const without = host.candidate === undefined ? world : unlisted(world, place, host.candidate, false);
+  return hostOf(without, place, { token, open: false });
 }
 
 // ---- servers, fleet, people ----
 
-function hostEvents(world: World, server: ServerName): readonly Event[] {
-  const host = hostAt(world, server);
+function hostEvents(world: World, place: ServerName): readonly Event[] {
+  const host = hostAt(world, place);
   return (Object.keys(host.states) as Version[]).flatMap((version): Event[] => {
-    const becomes = (state: 'AVAILABLE' | 'END'): Event => ({ name: `${server}: ${version} ${state}`, world: hostOf(world, server, { states: { ...host.states, [version]: state } }) });
+    const becomes = (state: 'AVAILABLE' | 'END'): Event => ({ name: `${place}: ${version} ${state}`, world: hostOf(world, place, { states: { ...host.states, [version]: state } }) });
     const state = host.states[version];
-    if (host.aspired.includes(version)) return state === 'LOADING' ? [becomes(host.broken.includes(version) ? 'END' : 'AVAILABLE')] : [];
+    if (host.aspired.includes(version)) return state === 'LOADING' && !isFrozen(world, place) ? [becomes(host.broken.includes(version) ? 'END' : 'AVAILABLE')] : [];
     return state === 'END' || state === undefined ? [] : [becomes('END')];
   });
+}
+
+/** A version of another model that is unlisted and not yet at END holds up every transition of its server (DESIGN §6). */
+function isFrozen(world: World, place: ServerName): boolean {
+  return (Object.entries<Host>(world.hosts) as [ServerName, Host][]).some(([other, host]) => other !== place && serverAt(other) === serverAt(place)
+    && (Object.keys(host.states) as Version[]).some((version) => !host.aspired.includes(version) && host.states[version] !== 'END'));
 }
 
 function fleetEvents(world: World): readonly Event[] {
@@ -171,7 +187,7 @@ function fleetEvents(world: World): readonly Event[] {
   });
   const settled = world.rollouts.flatMap((rollout, index): Event[] => {
     if (rollout.verdict === undefined || rollout.settled) return [];
-    const last = { model: MODEL, version: rollout.state.request.version, workflowId: rollout.run, runId: rollout.run, epoch: rollout.state.claim?.epoch ?? 0, outcome: rollout.verdict.outcome, ...(rollout.state.digest === undefined ? {} : { digest: rollout.state.digest }) };
+    const last = { model: rollout.state.request.model, version: rollout.state.request.version, workflowId: rollout.run, runId: rollout.run, epoch: rollout.state.claim?.epoch ?? 0, outcome: rollout.verdict.outcome, ...(rollout.state.digest === undefined ? {} : { digest: rollout.state.digest }) };
     return [{ name: `${rollout.run}: ${rollout.verdict.outcome}`, world: changed({ ...world, fleet: fleets.settle(world.fleet, last, 0) }, index, { settled: true }) }];
   });
   return [...told, ...settled];
@@ -185,36 +201,47 @@ function resumeEvents(world: World): readonly Event[] {
 
 function wishEvents(world: World): readonly Event[] {
   return [...new Set(world.wishes)].flatMap((wish): Event[] => {
-    const left = world.wishes.toSpliced(world.wishes.indexOf(wish), 1);
-    const index = world.rollouts.length - 1;
-    const { state, verdict } = rolloutAt(world, index);
-    const granted = { ...world, wishes: left };
-    const asked = (change: happened.RolloutState): World => carriedOut(changed(granted, index, { state: change }), index);
-    switch (wish) {
-      case 'abort': return verdict === undefined ? [{ name: 'somebody aborts', world: asked(happened.wished(state, { kind: 'abort' })) }] : [];
-      case 'rollback': return verdict === undefined ? [{ name: 'somebody rolls back', world: asked(happened.wished(state, { kind: 'rollback' })) }] : [];
-      case 'pause': return verdict === undefined && happened.reasonNotPausable(state) === undefined ? [{ name: 'somebody pauses', world: asked(happened.paused(state, { sinceMs: 0 })) }] : [];
-      case 'update': return verdict === undefined && happened.reasonNotUpdatable(state) === undefined ? [{ name: 'somebody updates the source', world: asked(happened.updated(state, { ...state.request, source: { ...requestFor(2, { mode: world.mode, waves: [], bake: false }).source, endpoint: 'http://other' } as SourceRef })) }] : [];
-      case 'newer': return [{ name: 'somebody wants 3', world: started(granted, { ...state.request, ...pick(requestFor(3, { mode: world.mode, waves: [], bake: false })) }) }];
-      case 'restart': return (Object.keys(world.hosts) as ServerName[]).map((server) => ({ name: `${server} restarts`, world: restarted(granted, server) }));
-      case 'lost': return [];
-    }
+    const granted = { ...world, wishes: world.wishes.toSpliced(world.wishes.indexOf(wish), 1) };
+    if (wish === 'restart') return [...new Set((Object.keys(world.hosts) as ServerName[]).map(serverAt))].map((server) => ({ name: `${server} restarts`, world: restarted(granted, server) }));
+    return newestOfEach(world).flatMap((index) => wishOf(granted, index, wish));
   });
+}
+
+/** The newest rollout of each model. */
+function newestOfEach({ rollouts }: World): readonly number[] {
+  return rollouts.flatMap(({ state }, index) => (rollouts.findLastIndex((one) => one.state.request.model === state.request.model) === index ? [index] : []));
+}
+
+function wishOf(world: World, index: number, wish: Exclude<World['wishes'][number], 'restart'>): readonly Event[] {
+  const { state, verdict, run } = rolloutAt(world, index);
+  const asked = (name: string, change: happened.RolloutState): readonly Event[] => [{ name: `somebody ${name} ${run}`, world: carriedOut(changed(world, index, { state: change }), index) }];
+  if (wish === 'newer') return [{ name: `somebody wants 3 of ${state.request.model}`, world: started(world, { ...state.request, ...pick(requestFor(3, { mode: world.mode, waves: [], bake: false })) }) }];
+  if (verdict !== undefined) return [];
+  switch (wish) {
+    case 'abort': return asked('aborts', happened.wished(state, { kind: 'abort' }));
+    case 'rollback': return asked('rolls back', happened.wished(state, { kind: 'rollback' }));
+    case 'pause': return happened.reasonNotPausable(state) === undefined ? asked('pauses', happened.paused(state, { sinceMs: 0 })) : [];
+    case 'update': return happened.reasonNotUpdatable(state) === undefined ? asked('updates the source of', happened.updated(state, { ...state.request, source: { ...requestFor(2, { mode: world.mode, waves: [], bake: false }).source, endpoint: 'http://other' } as SourceRef })) : [];
+  }
 }
 
 function pick(request: ReturnType<typeof requestFor>): Pick<typeof request, 'version' | 'source'> {
   return { version: request.version, ...(request.source === undefined ? {} : { source: request.source }) };
 }
 
-/** It boots what was promoted; a candidate is gone, and its attempt will be told. */
+/** It boots what was promoted; candidates are gone, and their attempts will be told. */
 function restarted(world: World, server: ServerName): World {
-  const { candidate: _lost, ...host } = hostAt(world, server);
-  const booted = host.promoted === undefined ? [] : [host.promoted];
-  return { ...world, hosts: { ...world.hosts, [server]: { ...host, aspired: booted, drained: [], states: Object.fromEntries(booted.map((one) => [one, 'AVAILABLE' as const])) } } };
+  const booted = (Object.entries<Host>(world.hosts) as [ServerName, Host][]).map(([place, host]): [ServerName, Host] => {
+    if (serverAt(place) !== server) return [place, host];
+    const { candidate: _lost, ...rest } = host;
+    const aspired = rest.promoted === undefined ? [] : [rest.promoted];
+    return [place, { ...rest, aspired, drained: [], states: Object.fromEntries(aspired.map((one) => [one, 'AVAILABLE' as const])) }];
+  });
+  return { ...world, hosts: Object.fromEntries(booted) };
 }
 
-function proofOf(token: Token): Parameters<typeof happened.fenced>[2] & object extends { proof: infer P } ? P : never {
-  return { token, sockets: 0, writers: 0, partial: 'none', aspired: false, readFrom: 'kernel', stoppedMs: 0, atMs: 0 } as never;
+function proofOf(token: Token): Proof {
+  return { token, sockets: 0, writers: 0, partial: 'none', aspired: false, readFrom: 'kernel', stoppedMs: 0, atMs: 0 };
 }
 
 function union(versions: readonly Version[], one: Version): readonly Version[] {

@@ -3,7 +3,7 @@
 import { isGone, servesOnly, violationOf } from '../../src/domain/invariants';
 import type { ServerName } from '../../src/domain/names';
 import { events, type Event } from './events';
-import { begin, hostAt, viewOf, type Shape, type World } from './world';
+import { begin, hostAt, placeOf, viewOf, type Rollout, type Shape, type World } from './world';
 
 export interface Explored {
   readonly states: number;
@@ -90,24 +90,28 @@ function wrong(world: World, served: boolean): string | undefined {
 
 /** A verdict just given, not yet told, by a rollout that nobody superseded: the world is as it says. */
 function wrongVerdict(world: World): string | undefined {
-  const last = world.rollouts.at(-1);
+  const models = new Set(world.rollouts.map(({ state }) => state.request.model));
+  return [...models].map((model) => wrongVerdictOf(world.rollouts.findLast(({ state }) => state.request.model === model))(world)).find((what) => what !== undefined);
+}
+
+const wrongVerdictOf = (last: Rollout | undefined) => (world: World): string | undefined => {
   if (last?.verdict === undefined || last.settled) return undefined;
   const { outcome, servers } = last.verdict;
   for (const [server, { end }] of Object.entries(servers) as [ServerName, { end: string }][]) {
-    const view = viewOf(hostAt(world, server));
-    const { version } = last.state.request;
+    const { version, model } = last.state.request;
+    const view = viewOf(hostAt(world, placeOf(server, model)));
     const before = last.state.servers[server]?.before;
     const what = end === 'served' && (outcome === 'served' || outcome === 'alreadyServed') ? servesOnly(version, view)
-      : (outcome === 'aborted' || outcome === 'rolledBack' || outcome === 'failed') && before !== undefined && before.version !== version ? isGone(version, view) : undefined;
+      : end !== 'notSeen' && (outcome === 'aborted' || outcome === 'rolledBack' || outcome === 'failed') && before !== undefined && before.version !== version ? isGone(version, view) : undefined;
     if (what !== undefined) return `${server}: ${what} (${outcome})`;
   }
   return undefined;
-}
+};
 
 /** Nothing more happens by itself: then every rollout has ended and the fleet knows it. */
 function reasonNotSettled(world: World): string | undefined {
   const open = world.rollouts.find((rollout) => rollout.verdict === undefined);
   if (open !== undefined) return `Intent: ${open.run} neither ended nor goes on`;
-  const holder = Object.values<{ holder?: { workflowId: string } }>(world.fleet.models)[0]?.holder;
+  const holder = Object.values<{ holder?: { workflowId: string } }>(world.fleet.models).find((one) => one.holder !== undefined)?.holder;
   return holder === undefined ? undefined : `Convergence: ${holder.workflowId} still holds the model`;
 }

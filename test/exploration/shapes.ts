@@ -39,4 +39,24 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   'a lost answer and a newer rollout': { ...two, servers: 1, faults: 1, wishes: ['newer'] },
   'a version that does not load, and a newer one': { ...two, broken: [1], wishes: ['newer'] },
   'a version that does not load, and an update': { ...two, broken: [1], wishes: ['update'] },
+  'two models on one server': { ...two, servers: 1, models: 2 },
+  'two models on one server, and an abort': { ...two, servers: 1, models: 2, wishes: ['abort'] },
+  'two models on one server, which restarts': { ...two, servers: 1, models: 2, wishes: ['restart'] },
+  'two models on one server in resource mode': { ...two, servers: 1, models: 2, mode: 'resource', broken: [0] },
+  'two models on one server, and a lost answer': { ...two, servers: 1, models: 2, faults: 1 },
+};
+
+/** Worlds that take minutes: `npm run explore -- --deep`. */
+export const DEEP: Readonly<Record<string, Shape>> = {
+  'three servers, three waves, an abort and a pause': { ...two, servers: 3, waves: [1, 2], wishes: ['abort', 'pause'] },
+  'three servers in resource mode, a restart and an abort': { ...two, servers: 3, mode: 'resource', waves: [1, 2], wishes: ['restart', 'abort'] },
+  'a bake, an update, an abort and a lost answer': { ...two, bake: true, faults: 1, wishes: ['update', 'abort'] },
+  'two lost answers and an abort': { ...two, bake: true, faults: 2, wishes: ['abort'] },
+  'two newer rollouts': { ...two, servers: 1, wishes: ['newer', 'newer'] },
+  'two servers, a newer rollout and an abort': { ...two, wishes: ['newer', 'abort'] },
+  'two servers, a newer rollout and a restart': { ...two, wishes: ['newer', 'restart'] },
+  'two models on two servers': { ...two, models: 2 },
+  'two models on two servers in resource mode': { ...two, models: 2, mode: 'resource', broken: [1] },
+  'two models on one server, a bake, an abort and a restart': { ...two, servers: 1, models: 2, bake: true, wishes: ['abort', 'restart'] },
+  'two models on one server, and a newer rollout': { ...two, servers: 1, models: 2, wishes: ['newer'] },
 };

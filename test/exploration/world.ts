@@ -11,10 +11,18 @@ import type { RolloutState, ServerReport, TransitionEnd } from '../../src/domain
 import { lingeringVersions, nextStep, type Goal } from '../../src/domain/transition';
 import { transitionInput, type TransitionInput } from '../../src/domain/transition-io';
 import type { Verdict } from '../../src/domain/verdict';
-import type { ModelView, ServableState } from '../../src/domain/view';
+import type { ModelView, Proof, ServableState } from '../../src/domain/view';
 
 export const MODEL = 'half' as ModelName;
 export const FLEET = 'demo' as FleetName;
+/** The second model on the same servers, in worlds that have two. */
+export const OTHER = 'other' as ModelName;
+
+/** What is kept per server and model: its key among the hosts of a world. */
+export function placeOf(server: ServerName, model: ModelName): ServerName {
+  return model === MODEL ? server : `${server}+${model}` as ServerName;
+}
+export function serverAt(place: ServerName): ServerName { return place.split('+')[0] as ServerName; }
 
 /** What an agent knows, and its server beside it. */
 export interface Host {
@@ -44,6 +52,7 @@ export interface Child {
   readonly acts?: Version;
   readonly stopping: boolean;
   readonly failing?: 'LoadFailed' | 'StaleAttempt' | 'ServerUnreachable';
+  readonly proof?: Proof;
 }
 
 export interface Rollout {
@@ -58,12 +67,13 @@ export interface Rollout {
 export interface World {
   readonly mode: Mode;
   readonly fleet: FleetState;
+  /** By place: one model on one server. */
   readonly hosts: Readonly<Record<ServerName, Host>>;
   readonly rollouts: readonly Rollout[];
   /** How often what may go wrong may still go wrong. */
   readonly faults: number;
   /** Wishes that may still come. */
-  readonly wishes: readonly ('abort' | 'rollback' | 'pause' | 'update' | 'newer' | 'restart' | 'lost')[];
+  readonly wishes: readonly ('abort' | 'rollback' | 'pause' | 'update' | 'newer' | 'restart')[];
 }
 
 /** After every bake and hold. */
@@ -81,18 +91,21 @@ export interface Shape {
   /** The hosts on which version 2 does not load. */
   readonly broken: readonly number[];
   readonly first?: boolean;
+  /** A second model is served on the same servers, and wished for at the same time. */
+  readonly models?: 2;
 }
 
 /** Version 1 is served by all (unless it is the first), and version 2 is wished for. */
 export function begin(shape: Shape): World {
   const names = Array.from({ length: shape.servers }, (_, i) => String.fromCharCode(97 + i) as ServerName);
   let fleet = names.reduce((state, server) => fleets.announced(state, { server, incarnation: 'i' }, 0), fleets.emptyFleet(FLEET));
-  if (shape.first !== true) fleet = { ...fleet, models: { [MODEL]: { stable: { version: v(1), digest: digestOf(v(1)) } } } };
+  const models = shape.models === 2 ? [MODEL, OTHER] : [MODEL];
+  if (shape.first !== true) fleet = { ...fleet, models: Object.fromEntries(models.map((model) => [model, { stable: { version: v(1), digest: digestOf(v(1)) } }])) };
   const empty: Host = { token: [0, 0], open: false, staged: [], aspired: [], drained: [], states: {}, broken: [] };
   const serving: Host = shape.first === true ? empty : { ...empty, staged: [v(1)], aspired: [v(1)], promoted: v(1), states: { [v(1)]: 'AVAILABLE' } };
-  const hosts = Object.fromEntries(names.map((name, i) => [name, { ...serving, broken: shape.broken.includes(i) ? [v(2)] : [] }]));
+  const hosts = Object.fromEntries(models.flatMap((model) => names.map((name, i) => [placeOf(name, model), { ...serving, broken: model === MODEL && shape.broken.includes(i) ? [v(2)] : [] }])));
   const world: World = { mode: shape.mode, fleet, hosts, rollouts: [], faults: shape.faults, wishes: shape.wishes };
-  return started(world, requestFor(2, shape));
+  return models.reduce((now, model) => started(now, { ...requestFor(2, shape), model }), world);
 }
 
 export function requestFor(version: number, shape: Pick<Shape, 'mode' | 'waves' | 'bake'>): RolloutRequest {
@@ -106,7 +119,7 @@ export function requestFor(version: number, shape: Pick<Shape, 'mode' | 'waves' 
 /** A rollout begins, claims at once, and its plan is carried out as far as it goes by itself. */
 export function started(world: World, request: RolloutRequest): World {
   const run = `r${world.rollouts.length + 1}`;
-  const claim = fleets.claim(world.fleet, { model: MODEL, version: request.version, workflowId: run, runId: run }, 0);
+  const claim = fleets.claim(world.fleet, { model: request.model, version: request.version, workflowId: run, runId: run }, 0);
   if ('refused' in claim) throw claim.refused;
   const state = happened.claimed(happened.begin(request), claim.answer, 0);
   const next = { ...world, fleet: claim.state, rollouts: [...world.rollouts, { run, state, children: {}, settled: false }] };
@@ -183,12 +196,13 @@ function goalOf({ input, released, before }: Child): Goal {
   };
 }
 
-function reportOf({ input, view, before, listed }: Child, server: ServerName): ServerReport {
+function reportOf({ input, view, before, listed, proof }: Child, server: ServerName): ServerReport {
   if (view === undefined) throw new Error('a report needs a view');
   return {
     server, token: input.token, aspired: view.aspired, lingering: lingeringVersions(view), listed,
     ...(before === undefined ? {} : { before }), ...(view.promoted === undefined ? {} : { serving: view.promoted }),
     ...(input.version !== undefined && view.staged[input.version] !== undefined ? { digest: digestOf(input.version) } : {}),
+    ...(proof === undefined ? {} : { proof }),
   };
 }
 
