@@ -99,10 +99,16 @@ function mustGoBack(server: ServerState, { attempt, request: { retire, version: 
   if (server.activity !== 'none') return true;
   if (server.before === undefined) return false;
   if (server.direction === 'back' && (server.end?.kind === 'served' || server.end?.kind === 'notSeen' || server.attempt - attempt >= MAX_BACK_ATTEMPTS)) return false;
+  if (mayHaveActed(server)) return true;
   if (retire) return server.before.version !== undefined && !server.aspired.includes(server.before.version);
   if (server.before.version === candidate) return false;
   // Until its END it may still answer somebody: a rollout that went back ends only after that.
   return server.aspired.includes(candidate) || server.serving === candidate || server.lingering.includes(candidate);
+}
+
+/** It went as far as its server's list, and nobody has looked since: what the last view said may be over. Going back looks first. */
+function mayHaveActed({ direction, listed, end, proof, attempt }: ServerState): boolean {
+  return direction === 'forward' && listed && end !== undefined && end.kind !== 'served' && proof?.token[1] !== attempt;
 }
 
 /** Greater than every attempt forward, and than the tries to go back before it. */

@@ -7,7 +7,7 @@ import type { RolloutState, ServerReport } from '../../src/domain/rollout-state'
 
 const v = (n: number): Version => String(n) as Version;
 const s = (name: string): ServerName => name as ServerName;
-const proof = { token: [100, 1] as const, sockets: 0, writers: 0, partial: 'none' as const, aspired: false, readFrom: 'kernel' as const, stoppedMs: 5, atMs: 1 };
+const proof = { token: [100, 1] as readonly [number, number], sockets: 0, writers: 0, partial: 'none' as const, aspired: false, readFrom: 'kernel' as const, stoppedMs: 5, atMs: 1 };
 const pinned = { pin: 'pin:1' as Pin, digest: 'sha256:b' as Digest, files: 3, bytes: 100 };
 
 function request(more: Partial<RolloutRequest['strategy']> = {}, top: Partial<RolloutRequest> = {}): RolloutRequest {
@@ -30,10 +30,10 @@ class Story {
   gate(name: string, atMs = 0): Story { return this.then((state) => happened.atGate(state, report(state, name, { serving: v(2), aspired: [v(1), v(2)], listed: true }), atMs)); }
   served(name: string): Story { return this.then((state) => happened.ended(state, s(name), { kind: 'served', steps: ['downloadVersion'] }, report(state, name, { serving: v(2), aspired: [v(2)], listed: true }), 0)); }
   failed(name: string, code: 'LoadFailed' | 'InvalidSavedModel' | 'StaleAttempt' | 'DrainTimeout', listed: boolean): Story {
-    return this.then((state) => happened.ended(state, s(name), { kind: 'failed', failure: { code, message: 'why' } }, report(state, name, { serving: v(1), aspired: [v(1)], listed }), 1000));
+    return this.then((state) => happened.ended(state, s(name), { kind: 'failed', failure: { code, message: 'why' } }, report(state, name, { serving: v(1), aspired: [v(1)], listed, proof: proofOf(state, name) }), 1000));
   }
   stopped(name: string, aspired: number[] = [1], listed = false, serving = 1): Story {
-    return this.then((state) => happened.ended(state, s(name), { kind: 'stopped' }, report(state, name, { serving: v(serving), aspired: aspired.map(v), listed, proof }), 0));
+    return this.then((state) => happened.ended(state, s(name), { kind: 'stopped' }, report(state, name, { serving: v(serving), aspired: aspired.map(v), listed, proof: proofOf(state, name) }), 0));
   }
   stopping(name: string): Story { return this.then((state) => happened.stopping(state, s(name), 0)); }
   notSeen(name: string): Story { return this.then((state) => happened.ended(state, s(name), { kind: 'notSeen' }, undefined, 0)); }
@@ -41,6 +41,9 @@ class Story {
   plan(nowMs = 0): Plan { return planRollout(this.state, nowMs); }
 }
 
+function proofOf(state: RolloutState, name: string): typeof proof {
+  return { ...proof, token: happened.tokenOf(state, state.servers[s(name)]?.attempt ?? 0) };
+}
 function report(state: RolloutState, name: string, more: Partial<ServerReport>): ServerReport {
   return { server: s(name), token: happened.tokenOf(state, state.servers[s(name)]?.attempt ?? 0), before: { version: v(1) }, aspired: [], lingering: [], listed: false, digest: 'sha256:b' as Digest, ...more };
 }
@@ -378,6 +381,16 @@ describe('what mutants taught', () => {
     const story = Story.claimed(['a']).resolved().started('a').abort().stopping('a').then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'm' } }, report(state, 'a', { serving: v(1), aspired: [v(1)], proof }), 0));
     expect(story.state.failure).toBeUndefined();
     expect(story.state.servers[s('a')]?.end).toEqual({ kind: 'stopped' });
+  });
+  test('a way back that failed is tried again, although the abort before it had no answer', () => {
+    const story = Story.claimed(['a']).resolved().started('a').gate('a').abort().stopping('a').notSeen('a').then((state) => happened.started(state, s('a'), 'back', 2, 0))
+      .then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'restarted' } }, report(state, 'a', { serving: v(2), aspired: [v(2)] }), 0));
+    expect(story.plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 3, goal: { direction: 'back', version: '1' } }]);
+  });
+  test('what may have been listed, and had no answer since, is looked at before anybody says it went back', () => {
+    const story = Story.claimed(['a']).resolved().started('a').then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'ServerUnreachable', message: 'm' } }, report(state, 'a', { serving: v(1), aspired: [v(1)], listed: true }), 0));
+    expect(story.plan().actions).toMatchObject([{ do: 'start', server: 'a', goal: { direction: 'back', version: '1' } }]);
+    expect(story.then((state) => happened.started(state, s('a'), 'back', 2, 0)).notSeen('a').plan().actions).toMatchObject([{ do: 'finish', verdict: { outcome: 'rolledBack', notSeen: ['a'] } }]);
   });
   test('where not even its abort was answered, it is told as not seen: nobody proved that it stopped', () => {
     const story = Story.claimed(['a']).resolved().started('a').abort().stopping('a').then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'm' } }, report(state, 'a', { serving: v(1), aspired: [v(1)] }), 0));
