@@ -157,8 +157,6 @@ class Game {
   #end(activity: Activity): void {
     if (activity.host !== undefined) this.ends += 1;
     const fault = activity.host === undefined || activity.stopped || activity.cancelled ? undefined : this.#fault();
-    // Where the abort itself does not answer, nobody has a proof; the host is fenced before its next use.
-    if (fault !== undefined && activity.type === 'abortAttempt') this.#unprovable.add(activity.host?.name ?? '');
     if (fault === 'lost answer') {
       this.#say(`${name(activity)}: its answer is lost`);
       this.#effect(activity);
@@ -311,13 +309,11 @@ class Game {
     this.#tell(parent.flow, { resolveChildWorkflowExecution: { seq: parent.seq, result: result as coresdk.child_workflow.IChildWorkflowResult } });
   }
 
-  readonly #unprovable = new Set<string>();
-
-  /** A server that was stopped was proven stopped. */
+  /** A server that was stopped was proven stopped; where the abort itself had no answer, it is told as not seen. */
   #unproven(flow: Flow, error: Error | undefined): void {
     const verdict = (error as ApplicationFailure | undefined)?.details?.[0] as Verdict | undefined;
     if (flow.execution.started.type !== 'rollout' || verdict === undefined) return;
-    for (const [server, { end, proof }] of Object.entries<ServerVerdict>(verdict.servers)) if (end === 'stopped' && proof === undefined && !this.#unprovable.has(server)) this.violation ??= `Clean abort: ${flow.execution.started.workflowId} says that ${server} was stopped, without a proof`;
+    for (const [server, { end, proof }] of Object.entries<ServerVerdict>(verdict.servers)) if (end === 'stopped' && proof === undefined) this.violation ??= `Clean abort: ${flow.execution.started.workflowId} says that ${server} was stopped, without a proof`;
   }
 
   #ended(flow: Flow): void {
