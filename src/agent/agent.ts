@@ -22,6 +22,7 @@ import { Fence, type Caller } from './fence';
 import { DEFAULT_HELD_DRAIN, type HeldDrainPolicy, type RestartServer } from './held-drain';
 import { Journal } from './journal';
 import type { Live } from './live';
+import { LastListing } from './last-listing';
 import { lockStore, type StoreLock } from './lock';
 import { ModelList } from './model-list';
 import { ModelStore } from './model-store';
@@ -98,7 +99,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   const overtaken: Parts['overtaken'] = new Map();
   const parts: Parts = {
     fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
-    fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
+    fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, listed: new LastListing(), list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
     allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, awaitsSeed: options.seeding === 'fleet', log: options.log ?? (() => undefined),
     serverFlags: new ServerFlagsReader(options.serving), diagnoses: { current: [] }, heldDrain: options.heldDrain ?? DEFAULT_HELD_DRAIN, restartServer: options.restartServer,
   };
@@ -139,7 +140,9 @@ export class Agent {
   async resolveSource(input: ResolveInput, call: AgentCall): Promise<ResolvedSource> {
     refuseForeignEndpoint(this.parts, input.source);
     const { credentialsDir } = this.parts;
-    return (await listSource(input.source, { signal: call.signal, ...(credentialsDir === undefined ? {} : { credentialsDir }) })).resolved;
+    const listing = await listSource(input.source, { signal: call.signal, ...(credentialsDir === undefined ? {} : { credentialsDir }) });
+    this.parts.listed.keep(input.source, listing);
+    return listing.resolved;
   }
 
   async beginAttempt(attempt: Attempt, call: AgentCall): Promise<ModelView> {

@@ -31,7 +31,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
   await parts.downloads.run(live.signal, (ahead) => live.report({ step: 'downloadVersion', waiting: 'a download slot of this host', ahead }), async () => {
     const options = { signal: live.signal, sockets: ledger, ...(parts.credentialsDir === undefined ? {} : { credentialsDir: parts.credentialsDir }) };
     live.report({ step: 'downloadVersion', waiting: 'the listing' });
-    const listing = await listSource(source, options);
+    const listing = parts.listed.take(source, attempt.pin) ?? await listSource(source, options);
     assertWanted(parts, attempt, listing);
     const { pin, bytes: of } = listing.resolved;
     const path = parts.store.stagingPath(model, version, pin);

@@ -9,6 +9,7 @@ import type { BootFile } from './boot';
 import type { Fence } from './fence';
 import type { HeldDrainPolicy, RestartServer } from './held-drain';
 import type { Journal } from './journal';
+import type { LastListing } from './last-listing';
 import type { ModelList } from './model-list';
 import type { ModelStore } from './model-store';
 import type { Observer } from './observe';
@@ -30,6 +31,7 @@ export interface Parts {
   readonly client: ServingClient;
   readonly list: ModelList;
   readonly observer: Observer;
+  readonly listed: LastListing;
   /** How many downloads run at once on this host. */
   readonly downloads: Slots;
   /** A drain freezes every transition of the server, so there is one at a time (DESIGN §6). */

@@ -43,9 +43,24 @@ test('other content under a number that was served here is refused before anythi
   expect(world.listed()).toEqual({ half: ['1'] });
 });
 
+test('what this agent listed for the rollout is not listed again for its download, and an object replaced since is not taken for it', async () => {
+  world = await World.start({ 1: 'two', 2: 'three' });
+  const listings = (): number => world.s3.log().filter(({ operation }) => operation === 'ListObjectsV2').length;
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(attempt, call());
+  await world.the.downloadVersion(attempt, call());
+  expect(listings()).toBe(1);
+  const next = await world.attempt('2', [2, 1]);
+  await world.s3.put('models', 'half/2/assets/foo.txt', 'changed');
+  await world.the.beginAttempt(next, call());
+  await expect(world.the.downloadVersion(next, call())).rejects.toMatchObject({ code: 'SourceChanged', detail: { key: 'half/2/assets/foo.txt' } });
+});
+
 test('a source that changed since the rollout looked', async () => {
   world = await World.start({ 1: 'two' });
   const attempt = await world.attempt('1', [1, 1]);
+  await world.the.close();
+  await world.startAgent();
   await world.s3.put('models', 'half/1/assets/foo.txt', 'changed');
   await world.the.beginAttempt(attempt, call());
   await expect(world.the.downloadVersion(attempt, call())).rejects.toMatchObject({ code: 'SourceChanged', detail: { want: attempt.pin } });
