@@ -69,7 +69,9 @@ async function main(): Promise<void> {
     const root = join(scratch, 'host');
     mkdirSync(root);
     const [one, two] = [ts('bench/large-source.ts'), ts('bench/large-source.ts')];
-    const up = ts('src/cli/main.ts', 'up', '--fleet', 'bench', '--server', 'edge', '--root', root, '--serving', `127.0.0.1:${port}`, '--', process.execPath, '-r', join(ROOT, 'tools/ts.cjs'), join(ROOT, 'src/cli/main.ts'),
+    // As in production: the control worker holds nothing, and is not in the process that moves the bytes.
+    ts('src/cli/main.ts', 'worker').stdout?.resume();
+    const up = ts('src/cli/main.ts', 'agent', '--fleet', 'bench', '--server', 'edge', '--root', root, '--serving', `127.0.0.1:${port}`, '--', process.execPath, '-r', join(ROOT, 'tools/ts.cjs'), join(ROOT, 'src/cli/main.ts'),
       'simulate', `--port=${port}`, `--model_config_file=${join(root, 'boot.config')}`, '--num_load_threads=2', '--num_unload_threads=2', '--max_num_load_retries=0', '--file_system_poll_wait_seconds=1', '--model_config_file_poll_wait_seconds=0', `--segue_load_ms=slow:${LOAD_MS}`);
     const urls = await Promise.all([one, two].map(async (child) => (JSON.parse(await firstLine(child)) as { url: string }).url));
     const connected = await connectClient(dev.target);

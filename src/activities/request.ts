@@ -5,7 +5,7 @@ import { nearest } from '../domain/did-you-mean';
 import { fail, type SegueError } from '../domain/failures';
 import { parseVersion, type Digest, type FleetName, type ModelName, type ServerName, type Version } from '../domain/names';
 import type { Probe, RolloutRequest, Strategy, TensorValue, Wave } from '../domain/request';
-import type { SourceRef } from '../domain/source';
+import { isArchive, type SourceRef } from '../domain/source';
 
 /** Everything a rollout needs is references and numbers; more than this is a mistake, and Temporal would carry it through every history. */
 const MAX_INPUT_BYTES = 64 * 1024;
@@ -172,7 +172,7 @@ function probeWithDefaults(asked: z.infer<typeof probe>): Probe {
 
 function reasonNotUri(value: string): string | undefined {
   const match = /^s3:\/\/([^/]*)(\/.*)?$/s.exec(value);
-  if (match === null) return 'a source is s3://BUCKET/PREFIX/';
+  if (match === null) return 'a source is s3://BUCKET/PREFIX/ or one archive, s3://BUCKET/PREFIX/0002.zip';
   if (!BUCKET.test(match[1] ?? '')) return 'the bucket in s3://BUCKET/PREFIX/ is 3 to 63 lower-case letters, digits, dots and dashes';
   const prefix = (match[2] ?? '').replace(/^\//, '').replace(/\/$/, '');
   if (prefix === '') return 'a source names a prefix below the bucket: s3://BUCKET/PREFIX/';
@@ -193,7 +193,7 @@ function reasonNotEndpoint(value: string): string | undefined {
 }
 
 function slashed(value: string): string {
-  return value.endsWith('/') ? value : `${value}/`;
+  return value.endsWith('/') || isArchive(value) ? value : `${value}/`;
 }
 
 function definedOnly<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {

@@ -13,6 +13,15 @@ export function diskFailure(error: unknown, tried: string): SegueError {
   return fail('Bug', `${tried}: ${found}`, { tried, found: code ?? 'no code' }, error);
 }
 
+/** What the file system refuses, as a row of the failure table. */
+export async function onDisk<T>(tried: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw diskFailure(error, tried);
+  }
+}
+
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }

@@ -7,9 +7,9 @@ import type { Attempt } from '../domain/host';
 import { formatToken, type Pin, type Version } from '../domain/names';
 import type { ManifestFile, SourceRef } from '../domain/source';
 import { downloadFiles } from '../source/download';
-import { listSource, type SourceListing } from '../source/listing';
+import { isOneArchive, listSource, type SourceListing } from '../source/listing';
 import { SocketLedger } from '../source/sockets';
-import { diskFailure } from './disk-failure';
+import { onDisk } from './disk-failure';
 import type { Live } from './live';
 import { ownPartial } from './own-partial';
 import { bytesOf, readPartialRecord } from './partial-record';
@@ -17,6 +17,7 @@ import type { Parts } from './parts';
 import { rateMeter } from './rate';
 import { RecordKeeper } from './record-keeper';
 import { hashFile, sizeOf } from './tree';
+import { unpackFetched } from './unpack';
 
 /** Room for the file system's own bookkeeping beside the bytes (reliability reference §4, ENOSPC). */
 const SPACE_FACTOR = 1.1;
@@ -43,7 +44,10 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
       const rate = rateMeter('downloadVersion', of, live);
       const files = await downloadFiles(source, listing, path, { ...options, have, onProgress: rate, onFile: (file) => record.add(file) });
       live.assert();
-      await record.finish({ version, pin, of, files, phase: 'fetched', writer: parts.processId });
+      const [archive] = isOneArchive(listing.files) ? files : [];
+      const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive.path, (bytes) => assertRoom(parts, bytes), live);
+      live.assert();
+      await record.finish({ version, pin, of: bytesOf(whole), files: whole, phase: 'fetched', writer: parts.processId });
     } finally {
       await record.quiet(); // Nothing of this attempt writes after it ended.
     }
@@ -110,12 +114,4 @@ async function assertRoom(parts: Parts, bytes: number): Promise<void> {
   const free = disk.bavail * disk.bsize;
   const want = Math.ceil(bytes * SPACE_FACTOR);
   if (free < want) throw fail('InsufficientDisk', `${parts.server}: ${parts.store.root} has ${free} bytes free, want ${want}`, { server: parts.server, want, found: free });
-}
-
-async function onDisk<T>(tried: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    throw diskFailure(error, tried);
-  }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fail } from '../domain/failures';
 import { basePath, sentinelPath, SENTINEL_VERSION } from '../domain/list';
 import type { ModelName, Pin, Version } from '../domain/names';
-import { diskFailure, isMissing } from './disk-failure';
+import { diskFailure, isMissing, onDisk } from './disk-failure';
 import { syncDirectory } from './durable-file';
 
 export class ModelStore {
@@ -99,14 +99,6 @@ export class ModelStore {
   /** Models with a staging directory, whoever made it. */
   async stagedModels(): Promise<readonly ModelName[]> {
     return await list(join(this.root, 'staging')) as ModelName[];
-  }
-}
-
-async function onDisk<T>(tried: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    throw diskFailure(error, tried);
   }
 }
 

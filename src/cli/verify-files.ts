@@ -3,10 +3,10 @@
 import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { SourceRef } from '../domain/source';
+import { isArchive, type SourceRef } from '../domain/source';
 import { checkSavedModel } from '../savedmodel/check';
 import type { SavedModelReport } from '../savedmodel/check';
-import { isArchive, unpackArchive } from '../source/archive';
+import { unpackArchive } from '../source/archive';
 import { downloadFiles } from '../source/download';
 import { listSource } from '../source/listing';
 import { SocketLedger } from '../source/sockets';

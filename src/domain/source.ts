@@ -4,13 +4,18 @@ import type { Digest, Pin } from './names';
 
 /** One source, with everything needed to reach it: nothing about a source is process-wide. No secret: credentials are a reference the agent resolves. */
 export interface SourceRef {
-  /** `s3://bucket/prefix/`; the trailing slash is implied. */
+  /** `s3://bucket/prefix/` (the trailing slash is implied), or one archive: `s3://bucket/prefix/0002.zip`. */
   readonly uri: string;
   /** Base URL of the S3 endpoint; absent: AWS's own for the region. */
   readonly endpoint?: string;
   readonly region: string;
   /** `env`: the agent's default chain. `anonymous`: unsigned. `profile:NAME`, `file:NAME`: known to the agent. */
   readonly credentials: string;
+}
+
+/** Does a file or a URI of this name stand for one archive that holds a version? With a trailing slash it is a prefix like any other. */
+export function isArchive(name: string): boolean {
+  return /\.(zip|tar|tar\.gz|tgz)$/i.test(name);
 }
 
 /** One object under the prefix, as the listing describes it. `path` is relative to the prefix, with `/`. */

@@ -49,13 +49,18 @@ export function tooManyBytes(bytes: number, archiveBytes: number, limits: Archiv
 /** Throws InvalidSavedModel, naming the entry and the reason. */
 export class ArchivePlan {
   private readonly entries: ArchiveEntry[] = [];
-  private bytes = 0;
+  #bytes = 0;
   constructor(private readonly archive: string, private readonly archiveBytes: number, private readonly limits: ArchiveLimits) {}
 
   add(entry: ArchiveEntry): void {
-    this.bytes += entry.bytes;
-    const why = this.entries.push(entry) > this.limits.maxEntries ? `the archive has more than ${this.limits.maxEntries} entries` : reasonNotEntry(entry) ?? tooManyBytes(this.bytes, this.archiveBytes, this.limits);
+    this.#bytes += entry.bytes;
+    const why = this.entries.push(entry) > this.limits.maxEntries ? `the archive has more than ${this.limits.maxEntries} entries` : reasonNotEntry(entry) ?? tooManyBytes(this.#bytes, this.archiveBytes, this.limits);
     if (why !== undefined) throw refused(this.archive, entry.name, why);
+  }
+
+  /** Unpacked, as declared. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** By the entry's name: the path its file gets, without the one folder around everything. */
@@ -67,7 +72,11 @@ export class ArchivePlan {
     const bad = reasonNotFileSet(files.map(withoutDot)) ?? directoryOverFile(this.entries);
     if (bad !== undefined) throw refused(this.archive, bad.path, bad.why);
     const top = topFolder(files.map(withoutDot));
-    return new Map(files.map((name) => [name, withoutDot(name).slice(top.length)]));
+    const paths = new Map(files.map((name) => [name, withoutDot(name).slice(top.length)]));
+    // It is unpacked beside the archive itself.
+    const own = [...paths].find(([, path]) => path.toLowerCase() === this.archive.toLowerCase());
+    if (own !== undefined) throw refused(this.archive, own[0], 'it has the name of the archive itself');
+    return paths;
   }
 }
 

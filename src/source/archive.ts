@@ -15,13 +15,10 @@ import { StagedFile } from './staged-file';
 export interface UnpackOptions {
   readonly signal: AbortSignal;
   readonly limits?: Partial<ArchiveLimits>;
+  /** Asked once, with what the archive says it unpacks to, before the first byte is written: rejects where there is no room. */
+  readonly room?: (bytes: number) => Promise<void>;
   /** Bytes written until now. */
   readonly onProgress?: (bytes: number) => void;
-}
-
-/** Is a file of this name one that `unpackArchive` reads? */
-export function isArchive(name: string): boolean {
-  return /\.(zip|tar|tar\.gz|tgz)$/i.test(name);
 }
 
 /**
@@ -41,6 +38,7 @@ export async function unpackArchive(archive: string, destination: string, option
     const plan = new ArchivePlan(name, size, limits);
     await walk(async (entry) => plan.add(entry));
     const paths = plan.paths();
+    await options.room?.(plan.bytes);
     let bytes = 0;
     await walk(async (entry, body) => {
       begun = entry.kind === 'file' ? paths.get(entry.name) : undefined;

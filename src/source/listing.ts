@@ -4,6 +4,7 @@ import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { _Object as ListedObject, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
 import { fail } from '../domain/failures';
 import type { SegueError } from '../domain/failures';
+import { isArchive } from '../domain/source';
 import type { ListedFile, ManifestFile, ResolvedSource, SourceRef } from '../domain/source';
 import { reasonNotFileSet } from './key-path';
 import { MANIFEST_NAME, MAX_FILES, MAX_MANIFEST_BYTES, digestOf, parseManifest, pinOf } from './manifest';
@@ -45,13 +46,18 @@ export async function listSource(ref: SourceRef, options: ListOptions): Promise<
     else if (files.length === 0) throw nothingThere(ref);
     const bytes = files.reduce((sum, file) => sum + file.size, 0);
     return {
-      resolved: { pin: pinOf(ref, listed), ...(manifest ? { digest: digestOf(manifest) } : {}), files: files.length, bytes },
+      resolved: { pin: pinOf(ref, listed), ...(manifest && !isOneArchive(files) ? { digest: digestOf(manifest) } : {}), files: files.length, bytes },
       files,
       ...(manifest ? { manifest } : {}),
     };
   } finally {
     if (!options.s3) await s3.close();
   }
+}
+
+/** What is in an archive is known once it is unpacked; a manifest beside it vouches for the archive. */
+export function isOneArchive(files: readonly { readonly path: string }[]): boolean {
+  return files.length === 1 && files.every(({ path }) => isArchive(path));
 }
 
 async function listAll(s3: S3Handle, options: ListOptions): Promise<readonly ListedFile[]> {
@@ -74,8 +80,8 @@ async function listAll(s3: S3Handle, options: ListOptions): Promise<readonly Lis
 }
 
 async function listPage(s3: S3Handle, token: string | undefined, options: ListOptions): Promise<ListObjectsV2CommandOutput> {
-  const { bucket, prefix } = s3.location;
-  const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token === undefined ? {} : { ContinuationToken: token }) });
+  const { bucket, prefix, key = prefix } = s3.location;
+  const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: key, ...(token === undefined ? {} : { ContinuationToken: token }) });
   return watched(options, () => 'a page of the listing', (signal, watchdog) => {
     watchdog.wait();
     return orAbort(s3.client.send(command, { abortSignal: signal }), signal);
@@ -87,6 +93,8 @@ function fileOf(s3: S3Handle, object: ListedObject): ListedFile | undefined {
   const { Key: key = '', Size: size = 0 } = object;
   const { prefix } = s3.location;
   if (!key.startsWith(prefix)) throw unusable(s3.ref, `the listing of ${prefix} names ${JSON.stringify(key)}`, { file: key });
+  // The prefix of one archive is the beginning of other names too.
+  if (s3.location.key !== undefined && key !== s3.location.key) return undefined;
   const path = key.slice(prefix.length);
   if (size === 0 && (path === '' || path.endsWith('/'))) return undefined;
   return { path, key, size, ...(object.ETag === undefined ? {} : { etag: object.ETag }) };

@@ -2,12 +2,14 @@
 
 import { endpointAllowed } from '../domain/endpoints';
 import { fail } from '../domain/failures';
-import type { SourceRef } from '../domain/source';
+import { isArchive, type SourceRef } from '../domain/source';
 
 export interface S3Location {
   readonly bucket: string;
   /** Ends in `/`, or is empty for a whole bucket. */
   readonly prefix: string;
+  /** The one object meant, where the URI names an archive. */
+  readonly key?: string;
 }
 
 /** S3's own limit for a key; a prefix is the beginning of one. */
@@ -17,7 +19,7 @@ const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 // oxlint-disable-next-line no-control-regex -- control characters are what this refuses
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-/** `s3://bucket/prefix` with the trailing slash implied. Throws InvalidInput at `$.source.uri`. */
+/** `s3://bucket/prefix` with the trailing slash implied, or `s3://bucket/prefix/0002.zip`. Throws InvalidInput at `$.source.uri`. */
 export function parseS3Uri(uri: string): S3Location {
   const refuse = (why: string): never => {
     throw fail('InvalidInput', `source.uri ${JSON.stringify(uri)}: ${why}; want s3://BUCKET/PREFIX/`, { path: '$.source.uri', found: uri });
@@ -29,9 +31,10 @@ export function parseS3Uri(uri: string): S3Location {
   if (!BUCKET.test(bucket)) return refuse(bucket === '' ? 'it names no bucket' : `${JSON.stringify(bucket)} is not the name of a bucket`);
   if (CONTROL.test(rest)) return refuse('it contains a control character');
   if (rest.startsWith('/') || rest.includes('//')) return refuse('it has an empty path segment');
-  const prefix = rest === '' || rest.endsWith('/') ? rest : `${rest}/`;
-  if (Buffer.byteLength(prefix) > MAX_PREFIX_BYTES) return refuse(`its prefix is longer than ${MAX_PREFIX_BYTES} bytes`);
-  return { bucket, prefix };
+  const key = isArchive(rest) ? { key: rest } : {};
+  const prefix = 'key' in key ? rest.slice(0, rest.lastIndexOf('/') + 1) : rest === '' || rest.endsWith('/') ? rest : `${rest}/`;
+  if (Buffer.byteLength(rest) >= MAX_PREFIX_BYTES) return refuse(`its prefix is longer than ${MAX_PREFIX_BYTES} bytes`);
+  return { bucket, prefix, ...key };
 }
 
 /** The base URL of an endpoint. Throws InvalidInput at `$.source.endpoint`; the text is not repeated where it may hold a password. */

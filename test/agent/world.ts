@@ -63,8 +63,8 @@ export class World {
   }
 
   /** An attempt as the rollout would make it: resolved on this agent. */
-  async attempt(version: string, token: Token, over: Partial<Attempt> = {}, s3 = this.s3): Promise<Attempt> {
-    const source = { uri: `s3://models/half/${version}/`, endpoint: s3.url, region: 'us-east-1', credentials: 'anonymous' };
+  async attempt(version: string, token: Token, over: Partial<Attempt> = {}, s3 = this.s3, below = `${version}/`): Promise<Attempt> {
+    const source = { uri: `s3://models/half/${below}`, endpoint: s3.url, region: 'us-east-1', credentials: 'anonymous' };
     const base = { fleet: 'demo' as FleetName, server: 'edge-a' as ServerName, model: MODEL };
     const { pin } = await this.the.resolveSource({ ...base, version: v(version), source }, call());
     return { ...base, token, version: v(version), source, pin, retain: [], ...over };

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { SegueError } from '../../src/domain/failures';
 import { checkSavedModel } from '../../src/savedmodel/check';
-import { isArchive, unpackArchive } from '../../src/source/archive';
+import { isArchive } from '../../src/domain/source';
+import { unpackArchive } from '../../src/source/archive';
 import type { UnpackOptions } from '../../src/source/archive';
 import { crc32ByTable } from '../../src/source/archive-zip';
 import { tar, tarGz, zip } from './archive-writer';
@@ -54,6 +55,13 @@ async function unpack(name: string, bytes: Buffer, options: Partial<UnpackOption
     rmSync(dir, { recursive: true });
   }
 }
+
+test('room is asked for once, with what the archive says it unpacks to, and before the first byte', async () => {
+  const asked: number[] = [];
+  const full = fail('InsufficientDisk', 'no room');
+  const { files, failure } = await unpack('0002.zip', zip([{ name: 'a', data: Buffer.alloc(1000) }, { name: 'b', data: Buffer.alloc(24) }]), { room: async (bytes) => { asked.push(bytes); throw full; }, onProgress: () => asked.push(-1) });
+  expect({ files, failure, asked }).toEqual({ files: {}, failure: full, asked: [1024] });
+});
 
 /** `CODE: message` of a refusal that left no file behind. */
 async function refusal(name: string, bytes: Buffer, options: Partial<UnpackOptions> = {}): Promise<string> {

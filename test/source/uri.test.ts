@@ -14,6 +14,12 @@ test.each([
   expect(parseS3Uri(uri)).toEqual({ bucket, prefix });
 });
 
+test.each([
+  ['s3://models/half/0002.zip', { bucket: 'models', prefix: 'half/', key: 'half/0002.zip' }],
+  ['s3://models/2.TAR.GZ', { bucket: 'models', prefix: '', key: '2.TAR.GZ' }],
+  ['s3://models/half/0002.zip/', { bucket: 'models', prefix: 'half/0002.zip/' }],
+])('%s names one archive only without a slash after it', (uri, location) => expect(parseS3Uri(uri)).toEqual(location));
+
 test.each(['', 'models/half', 'https://models/half', 's3:/models', 's3://', 's3:///half', 's3://mo dels/x', 's3://x@y/z', 's3://models//half', 's3://models/a//b', 's3://models/a\nb', `s3://models/${'x'.repeat(1024)}`, 'S3://models/x'])(
   '%j is refused, with the place in the request',
   async (uri) => {
