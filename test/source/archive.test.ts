@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { SegueError } from '../../src/domain/failures';
+import { fail, SegueError } from '../../src/domain/failures';
 import { checkSavedModel } from '../../src/savedmodel/check';
 import { isArchive } from '../../src/domain/source';
 import { unpackArchive } from '../../src/source/archive';
