@@ -3,7 +3,7 @@
 
 import type { Drift, DriftKind, ModelFact } from '../domain/host';
 import { basePath } from '../domain/list';
-import type { ModelName, Version } from '../domain/names';
+import { formatToken, type ModelName, type Version } from '../domain/names';
 import { nowMs } from './clock';
 import type { ModelEntry } from './journal-format';
 import type { Parts } from './parts';
@@ -26,7 +26,7 @@ interface Kept extends Found {
 /** What the agent put right stays in the facts for so long: a person who is woken must find why. */
 const REMEMBERED_MS = 30_000;
 /** States move between two looks; what is still so at the second is not a moment of a load. */
-const LOOKS: Readonly<Record<DriftKind, number>> = { filesGone: 1, bootFileEdited: 1, journalGone: 1, serverRestarted: 1, foreignList: 2, notServed: 2 };
+const LOOKS: Readonly<Record<DriftKind, number>> = { filesGone: 1, bootFileEdited: 1, journalGone: 1, serverRestarted: 1, foreignList: 2, notServed: 2, strayCandidate: 2 };
 
 export class DriftWatch {
   readonly #kept = new Map<string, Kept>();
@@ -79,6 +79,11 @@ export class DriftWatch {
       if (await store.has(model, version)) continue;
       gone.push(version);
       found.push({ model, what: 'filesGone', repair: 'fleet', detail: `${basePath(store.root, model)}/${version} is not there, want version ${version} whole; its agent did not remove it: somebody with access to that disk did, or the disk is another` });
+    }
+    const { candidate } = entry;
+    // Its rollout ended while this agent was away, and took the proof of nobody: the fleet's repair, which holds a greater token, takes it off the list. While a rollout holds the model the fleet rests.
+    if (candidate !== undefined && listed.includes(candidate.version)) {
+      found.push({ model, what: 'strayCandidate', repair: 'fleet', detail: `${model}/${candidate.version} of attempt ${formatToken(candidate.token)} is listed, was never promoted, and nobody works on it; its rollout ended while this agent was away, or was ended from outside` });
     }
     if (list.doubt !== undefined) return found;
     const stateOf = (version: Version): string | undefined => observer.state(model, version, atMs);

@@ -140,5 +140,5 @@ export interface Drift {
 }
 
 /** serverRestarted: its list is the boot file's. foreignList: its states are not those of our last list. filesGone: a version's directory is not there.
- *  notServed: listed, its files there, yet not AVAILABLE. bootFileEdited, journalGone: the agent's own files. */
-export type DriftKind = 'serverRestarted' | 'foreignList' | 'filesGone' | 'notServed' | 'bootFileEdited' | 'journalGone';
+ *  notServed: listed, its files there, yet not AVAILABLE. strayCandidate: listed by an attempt that nobody goes on with. bootFileEdited, journalGone: the agent's own files. */
+export type DriftKind = 'serverRestarted' | 'foreignList' | 'filesGone' | 'notServed' | 'strayCandidate' | 'bootFileEdited' | 'journalGone';

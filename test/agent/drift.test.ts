@@ -7,7 +7,7 @@ import { ServingClient } from '../../src/serving/client';
 import { until } from '../setup/until';
 import { walk } from '../traps/stage';
 import { removeScratch } from './scratch';
-import { MODEL, v, World } from './world';
+import { call, MODEL, v, World } from './world';
 
 let world: World;
 let log: string[] = [];
@@ -87,6 +87,16 @@ test('a restart is named until what was promoted is served again, and remembered
   await serves('1');
   await until(() => log.some((line) => line.includes('list is certain')));
   expect(world.the.facts().models?.[MODEL]).toMatchObject({ version: '1' });
+});
+
+test('a candidate that nobody goes on with is named for the fleet, until a greater attempt has taken it off the list', async () => {
+  const stray = await world.attempt('2', [2, 1], { retain: [v('1')] });
+  await world.stage(stray);
+  await world.the.reloadConfig(stray, call());
+  expect(await named('strayCandidate')).toMatchObject({ repair: 'fleet', detail: expect.stringContaining('half/2 of attempt 2.1 is listed') as string });
+  await world.the.beginAttempt(await world.attempt('1', [3, 1]), call());
+  await until(() => drift() === undefined);
+  expect(world.listed()).toEqual({ [MODEL]: ['1'] });
 });
 
 test('an attempt at work is no drift, whatever states it goes through', async () => {
