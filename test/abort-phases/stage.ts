@@ -15,6 +15,8 @@ import { Watch } from './watch';
 
 export class PhaseStage {
   version = 1;
+  /** Whose open files are looked at: this process, in which agents run unless a test gave one a process of its own. */
+  readonly agentPids: Record<string, number> = {};
   #late = 0;
   #watches: Readonly<Record<string, Watch>> = {};
 
@@ -71,11 +73,12 @@ export class PhaseStage {
     return this.world.status(handle);
   }
 
-  /** Files of the model below staging that this process, in which the agents run, holds open. */
-  openBelowStaging({ root }: Server): readonly string[] {
-    return readdirSync('/proc/self/fd').flatMap((fd) => {
+  /** Files of the model below staging that the agent's process holds open. */
+  openBelowStaging({ name, root }: Server): readonly string[] {
+    const descriptors = `/proc/${this.agentPids[name] ?? 'self'}/fd`;
+    return readdirSync(descriptors).flatMap((fd) => {
       try {
-        const target = readlinkSync(`/proc/self/fd/${fd}`);
+        const target = readlinkSync(`${descriptors}/${fd}`);
         return target.startsWith(join(root, 'staging/half')) ? [target] : [];
       } catch {
         return [];
