@@ -9,6 +9,7 @@ import type { ResolvedSource } from '../domain/source';
 import type { ModelView } from '../domain/view';
 import { ServingClient } from '../serving/client';
 import { listSource } from '../source/listing';
+import { signaturesOf, UNSIGNED, type SignatureRules } from '../source/signature';
 import { abortAttempt } from './abort-step';
 import { awaitAvailable } from './await-step';
 import { beginAttempt } from './begin-step';
@@ -59,6 +60,8 @@ export interface AgentOptions {
   readonly heldDrain?: HeldDrainPolicy;
   /** Starts the model server again; only where somebody supervises it. */
   readonly restartServer?: RestartServer;
+  /** Which models take only what their makers signed. Default: signatures are not looked at. */
+  readonly signatures?: SignatureRules;
   readonly log?: Log;
 }
 
@@ -100,7 +103,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   const parts: Parts = {
     fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
     fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, listed: new LastListing(), list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
-    allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, awaitsSeed: options.seeding === 'fleet', log: options.log ?? (() => undefined),
+    allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, awaitsSeed: options.seeding === 'fleet', signatures: options.signatures ?? UNSIGNED, log: options.log ?? (() => undefined),
     serverFlags: new ServerFlagsReader(options.serving), diagnoses: { current: [] }, heldDrain: options.heldDrain ?? DEFAULT_HELD_DRAIN, restartServer: options.restartServer,
   };
   // Nothing runs yet: whatever no model owns was left by a process that died.
@@ -140,8 +143,8 @@ export class Agent {
   async resolveSource(input: ResolveInput, call: AgentCall): Promise<ResolvedSource> {
     refuseForeignEndpoint(this.parts, input.source);
     const { credentialsDir } = this.parts;
-    const listing = await listSource(input.source, { signal: call.signal, ...(credentialsDir === undefined ? {} : { credentialsDir }) });
-    this.parts.listed.keep(input.source, listing);
+    const listing = await listSource(input.source, { signal: call.signal, signatures: signaturesOf(this.parts.signatures, input.model), ...(credentialsDir === undefined ? {} : { credentialsDir }) });
+    this.parts.listed.keep(input.model, input.source, listing);
     return listing.resolved;
   }
 

@@ -10,6 +10,8 @@ import type { ModelStore } from './model-store';
 
 export class BootFile {
   #writing: Promise<void> = Promise.resolve();
+  /** What this process knows to last. What it merely finds there may be a rename whose fsync failed, or was never reached. */
+  #durable: string | undefined;
 
   constructor(private readonly journal: Journal, private readonly store: ModelStore) {}
 
@@ -43,7 +45,10 @@ export class BootFile {
 
   async #write(): Promise<void> {
     const text = this.#text();
-    if (text !== await this.#read()) await replaceDurably(this.store.bootFile(), text);
+    if (text === this.#durable && text === await this.#read()) return;
+    this.#durable = undefined;
+    await replaceDurably(this.store.bootFile(), text);
+    this.#durable = text;
   }
 
   #text(): string {

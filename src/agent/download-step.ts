@@ -8,6 +8,7 @@ import { formatToken, type Pin, type Version } from '../domain/names';
 import type { ManifestFile, SourceRef } from '../domain/source';
 import { downloadFiles } from '../source/download';
 import { isOneArchive, listSource, type SourceListing } from '../source/listing';
+import { signaturesOf, type Signatures } from '../source/signature';
 import { SocketLedger } from '../source/sockets';
 import { onDisk } from './disk-failure';
 import type { Live } from './live';
@@ -22,6 +23,9 @@ import { unpackFetched } from './unpack';
 /** Room for the file system's own bookkeeping beside the bytes (reliability reference §4, ENOSPC). */
 const SPACE_FACTOR = 1.1;
 
+/** The archive itself was signed. */
+const NOT_AGAIN: Signatures = { policy: 'off', keys: [] };
+
 /** Listing and bytes on this agent's credentials. Nothing is touched where the version is whole already. */
 export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
   const { model, version, source } = attempt;
@@ -32,7 +36,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
   await parts.downloads.run(live.signal, (ahead) => live.report({ step: 'downloadVersion', waiting: 'a download slot of this host', ahead }), async () => {
     const options = { signal: live.signal, sockets: ledger, ...(parts.credentialsDir === undefined ? {} : { credentialsDir: parts.credentialsDir }) };
     live.report({ step: 'downloadVersion', waiting: 'the listing' });
-    const listing = parts.listed.take(source, attempt.pin) ?? await listSource(source, options);
+    const listing = parts.listed.take(model, source, attempt.pin) ?? await listSource(source, { ...options, signatures: signaturesOf(parts.signatures, model) });
     assertWanted(parts, attempt, listing);
     const { pin, bytes: of } = listing.resolved;
     const path = parts.store.stagingPath(model, version, pin);
@@ -45,7 +49,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
       const files = await downloadFiles(source, listing, path, { ...options, have, onProgress: rate, onFile: (file) => record.add(file) });
       live.assert();
       const [archive] = isOneArchive(listing.files) ? files : [];
-      const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive.path, (bytes) => assertRoom(parts, bytes), live);
+      const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive.path, listing.signedBy === undefined ? signaturesOf(parts.signatures, model) : NOT_AGAIN, (bytes) => assertRoom(parts, bytes), live);
       live.assert();
       await record.finish({ version, pin, of: bytesOf(whole), files: whole, phase: 'fetched', writer: parts.processId });
     } finally {

@@ -2,7 +2,7 @@
 
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { diskFailure } from './disk-failure';
+import { diskFailure, isMissing, onDisk } from './disk-failure';
 
 /** temp, fsync, rename, fsync of the parent. A failed attempt leaves the old content; the next one begins with a fresh file, because a failed fsync marks its pages clean. */
 export async function replaceDurably(path: string, content: string): Promise<void> {
@@ -21,6 +21,23 @@ export async function replaceDurably(path: string, content: string): Promise<voi
     await rm(temporary, { force: true }).catch(() => undefined); // Best effort: the next attempt truncates it.
     throw diskFailure(error, `write ${path}`);
   }
+}
+
+/** What a process before this one wrote and may not have lived to fsync: its name and its bytes last from here on. Nothing to do where it is not there. */
+export async function makeLast(path: string): Promise<void> {
+  await onDisk(`fsync ${path}`, async () => {
+    const file = await open(path, 'r').catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (file === undefined) return;
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await syncDirectory(dirname(path));
+  });
 }
 
 /** Makes renames and new names in a directory last. */

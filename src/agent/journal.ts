@@ -5,8 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../domain/failures';
 import type { ModelName } from '../domain/names';
-import { isMissing } from './disk-failure';
-import { replaceDurably } from './durable-file';
+import { diskFailure, isMissing } from './disk-failure';
+import { makeLast, replaceDurably } from './durable-file';
 import { formatJournal, freshEntry, parseJournal, type JournalContent, type ModelEntry } from './journal-format';
 
 export type Edit = (entry: ModelEntry) => ModelEntry;
@@ -32,11 +32,12 @@ export class Journal {
     try {
       text = await readFile(path, 'utf8');
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissing(error)) throw diskFailure(error, `read ${path}`);
       return new Journal(path, { format: 1, seeded: true, incarnation: randomUUID(), models: new Map() }, true);
     }
     const parsed = parseJournal(text);
     if ('why' in parsed) throw fail('Bug', `read ${path}: want a journal of this agent, found ${parsed.why}. It is never taken for empty: put the right file back, or move the whole root away`, { path, found: parsed.why });
+    await makeLast(path); // Whoever wrote it may have been killed between its rename and the fsync of the root: what is believed from here on must not be undone by a power cut.
     return new Journal(path, parsed.ok, false);
   }
 
@@ -74,7 +75,7 @@ export class Journal {
       return await readFile(this.path, 'utf8') === wanted || this.#queued !== undefined;
     } catch (error) {
       if (isMissing(error)) return false;
-      throw error;
+      throw diskFailure(error, `read ${this.path}`);
     }
   }
 

@@ -1,6 +1,6 @@
 // The listing this agent made last, kept for a few seconds: the download of the rollout it was made for need not list again.
 
-import type { Pin } from '../domain/names';
+import type { ModelName, Pin } from '../domain/names';
 import type { SourceRef } from '../domain/source';
 import type { SourceListing } from '../source/listing';
 import { nowMs } from './clock';
@@ -9,16 +9,16 @@ import { nowMs } from './clock';
 const FRESH_MS = 10_000;
 
 export class LastListing {
-  #last: { readonly source: string; readonly listing: SourceListing; readonly atMs: number } | undefined;
+  #last: { readonly of: string; readonly listing: SourceListing; readonly atMs: number } | undefined;
 
-  keep(source: SourceRef, listing: SourceListing): void {
-    this.#last = { source: JSON.stringify(source), listing, atMs: nowMs() };
+  keep(model: ModelName, source: SourceRef, listing: SourceListing): void {
+    this.#last = { of: JSON.stringify([model, source]), listing, atMs: nowMs() };
   }
 
   /** Once, and only where an object that was replaced since cannot be taken for the one listed: each is fetched by its ETag (SourceChanged otherwise). */
-  take(source: SourceRef, pin: Pin | undefined): SourceListing | undefined {
+  take(model: ModelName, source: SourceRef, pin: Pin | undefined): SourceListing | undefined {
     const last = this.#last;
-    if (last === undefined || pin === undefined || last.source !== JSON.stringify(source) || last.listing.resolved.pin !== pin) return undefined;
+    if (last === undefined || pin === undefined || last.of !== JSON.stringify([model, source]) || last.listing.resolved.pin !== pin) return undefined;
     this.#last = undefined;
     return nowMs() - last.atMs <= FRESH_MS && last.listing.files.every(({ etag }) => etag !== undefined) ? last.listing : undefined;
   }

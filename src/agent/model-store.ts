@@ -10,12 +10,23 @@ import { diskFailure, isMissing, onDisk } from './disk-failure';
 import { syncDirectory } from './durable-file';
 
 export class ModelStore {
+  /** Trees of which an fsync failed and which could not be removed yet: never published, whatever a later fsync of them says. */
+  readonly #condemned = new Set<string>();
+  /** Models of which a version came or went, and no fsync has said yet that it lasts. */
+  readonly #unsettled = new Set<ModelName>();
+
   /** @param root absolute; on one file system, or the rename that stages would be a copy. */
   constructor(readonly root: string) {}
 
   async prepare(): Promise<void> {
-    await mkdir(join(sentinelPath(this.root), SENTINEL_VERSION), { recursive: true });
-    await mkdir(join(this.root, 'staging'), { recursive: true });
+    await onDisk(`prepare ${this.root}`, async () => {
+      await mkdir(join(sentinelPath(this.root), SENTINEL_VERSION), { recursive: true });
+      await mkdir(join(this.root, 'staging'), { recursive: true });
+      // A process before this one may have been killed between a rename and its fsync. What is seen below a base path is believed from here on.
+      const models = join(this.root, 'models');
+      for (const entry of await readdir(models, { withFileTypes: true })) if (entry.isDirectory()) await syncDirectory(join(models, entry.name));
+      await syncDirectory(models);
+    });
   }
 
   bootFile(): string {
@@ -35,8 +46,16 @@ export class ModelStore {
     return join(this.root, 'staging', model);
   }
 
+  /** Whole below the base path, and there to stay: what a power cut could still undo is made to last first. */
   async has(model: ModelName, version: Version): Promise<boolean> {
-    return onDisk(`look for ${model}/${version}`, async () => (await missingAs(undefined, stat(this.versionPath(model, version))))?.isDirectory() ?? false);
+    if (!await this.isThere(this.versionPath(model, version))) return false;
+    await this.#settle(model);
+    return true;
+  }
+
+  /** A directory. */
+  async isThere(path: string): Promise<boolean> {
+    return onDisk(`look for ${path}`, async () => (await missingAs(undefined, stat(path)))?.isDirectory() ?? false);
   }
 
   /**
@@ -45,12 +64,19 @@ export class ModelStore {
    */
   async makeDurable(path: string, signal: AbortSignal): Promise<void> {
     try {
+      if (this.#condemned.has(path)) throw new Error('an earlier fsync of it failed');
       await syncTree(path, signal);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
+      this.#condemned.add(path);
       await this.discard(path);
       throw diskFailure(error, `fsync ${path}`);
     }
+  }
+
+  /** An fsync below it failed: of no use to anybody. */
+  isCondemned(path: string): boolean {
+    return this.#condemned.has(path);
   }
 
   /** The commit: visible, whole, by one rename. `assert` is called immediately before it. */
@@ -61,31 +87,40 @@ export class ModelStore {
       await syncDirectory(join(this.root, 'models'));
     });
     assert();
-    await onDisk(tried, async () => {
-      await rename(from, this.versionPath(model, version));
-      await syncDirectory(basePath(this.root, model));
-      await syncDirectory(this.stagingOf(model));
-    });
+    this.#unsettled.add(model);
+    await onDisk(tried, () => rename(from, this.versionPath(model, version)));
+    await this.#settle(model);
   }
 
   /** Out of the base path by one rename first, so that no server ever sees a part of it; then away. Twice is once. */
   async remove(model: ModelName, version: Version, assert: () => void): Promise<void> {
-    const trash = join(this.stagingOf(model), `trash-${version}-${randomBytes(4).toString('hex')}`);
+    const trash = `trash-${version}-`;
     await onDisk(`remove ${model}/${version}`, () => mkdir(this.stagingOf(model), { recursive: true }));
     assert();
-    await onDisk(`remove ${model}/${version}`, async () => {
-      if (await missingAs('missing', rename(this.versionPath(model, version), trash)) === 'missing') return;
-      await syncDirectory(basePath(this.root, model));
-    });
-    await this.discard(trash);
+    this.#unsettled.add(model);
+    await onDisk(`remove ${model}/${version}`, () => missingAs(undefined, rename(this.versionPath(model, version), join(this.stagingOf(model), `${trash}${randomBytes(4).toString('hex')}`))));
+    await this.#settle(model);
+    // Also what an earlier removal of this version could not remove any more.
+    for (const entry of await list(this.stagingOf(model))) if (entry.startsWith(trash)) await this.discard(join(this.stagingOf(model), entry));
   }
 
-  /** Removes something no server can see. */
+  /** Removes something no server can see. The record first: what is left of the bytes is believed by nobody then. */
   async discard(path: string): Promise<void> {
     await onDisk(`remove ${path}`, async () => {
-      await rm(path, { recursive: true, force: true });
       await rm(`${path}.json`, { force: true });
+      await rm(path, { recursive: true, force: true });
     });
+    this.#condemned.delete(path);
+  }
+
+  /** Makes what came to or went from a base path last. */
+  async #settle(model: ModelName): Promise<void> {
+    if (!this.#unsettled.has(model)) return;
+    await onDisk(`fsync ${basePath(this.root, model)}`, async () => {
+      await missingAs(undefined, syncDirectory(basePath(this.root, model)));
+      await syncDirectory(this.stagingOf(model));
+    });
+    this.#unsettled.delete(model);
   }
 
   /** Removes everything below a model's staging directory but what `owned` names: trash, and bytes of attempts that are over. */

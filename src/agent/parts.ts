@@ -4,6 +4,7 @@ import type { FleetName, ModelName, ServerName, Token } from '../domain/names';
 import type { Diagnosis } from '../domain/diagnosis';
 import type { ServingClient } from '../serving/client';
 import type { Proof } from '../domain/view';
+import type { SignatureRules } from '../source/signature';
 import type { SocketLedger } from '../source/sockets';
 import type { BootFile } from './boot';
 import type { Fence } from './fence';
@@ -45,6 +46,7 @@ export interface Parts {
   readonly credentialsDir: string | undefined;
   /** Somebody will say what the fleet has stable, should there be no journal. */
   readonly awaitsSeed: boolean;
+  readonly signatures: SignatureRules;
   readonly serverFlags: ServerFlagsReader;
   /** Why nothing moves, as last seen; empty while everything does. */
   readonly diagnoses: { current: readonly Diagnosis[] };

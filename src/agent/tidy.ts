@@ -10,7 +10,8 @@ export async function tidyPartial(parts: Parts, model: ModelName): Promise<void>
   const { partial } = parts.journal.entry(model);
   const path = partial === undefined ? undefined : parts.store.stagingPath(model, partial.version, partial.pin);
   const record = path === undefined ? undefined : await readPartialRecord(path);
-  const keeps = path !== undefined && record !== undefined && record.files.length > 0;
+  // The record outlives its bytes where the agent died between the rename that staged them and the journal's word of it.
+  const keeps = path !== undefined && record !== undefined && record.files.length > 0 && !parts.store.isCondemned(path) && await parts.store.isThere(path);
   if (!keeps && partial !== undefined) await parts.journal.update(model, (entry) => ({ ...entry, partial: undefined }));
   await parts.store.sweep(model, keeps ? path : undefined);
   if (keeps) await keepOnly(path, new Set(record.files.map((file) => file.path)));

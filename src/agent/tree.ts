@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fail } from '../domain/failures';
 import type { ManifestFile } from '../domain/source';
+import { diskFailure, onDisk } from './disk-failure';
 
 const readBytes = 1024 * 1024; // Few system calls, little memory.
 
 /** Paths of all files relative to `dir`, with `/`. Fails as IntegrityMismatch where something is neither file nor directory. */
 export async function filesBelow(dir: string, prefix = ''): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const entry of await readdir(join(dir, prefix), { withFileTypes: true })) {
+  for (const entry of await onDisk(`list ${join(dir, prefix)}`, () => readdir(join(dir, prefix), { withFileTypes: true }))) {
     const path = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
     if (entry.isDirectory()) found.push(...await filesBelow(dir, path));
     else if (entry.isFile()) found.push(path);
@@ -36,7 +37,7 @@ export async function hashFile(dir: string, path: string, signal: AbortSignal, o
     }, { signal });
   } catch (error) {
     signal.throwIfAborted();
-    throw error;
+    throw diskFailure(error, `read ${join(dir, path)}`);
   }
   return { path, size, sha256: hash.digest('hex') };
 }
@@ -49,7 +50,7 @@ export async function hashTree(dir: string, signal: AbortSignal, onBytes?: (byte
 
 /** Removes every file that `keep` does not name. */
 export async function keepOnly(dir: string, keep: ReadonlySet<string>): Promise<void> {
-  for (const path of await filesBelow(dir)) if (!keep.has(path)) await rm(join(dir, path));
+  for (const path of await filesBelow(dir)) if (!keep.has(path)) await onDisk(`remove ${join(dir, path)}`, () => rm(join(dir, path)));
 }
 
 export async function sizeOf(dir: string, path: string): Promise<number | undefined> {

@@ -9,8 +9,10 @@ import type { SavedModelReport } from '../savedmodel/check';
 import { unpackArchive } from '../source/archive';
 import { downloadFiles } from '../source/download';
 import { listSource } from '../source/listing';
+import { signaturesOf } from '../source/signature';
 import { SocketLedger } from '../source/sockets';
 import { EXIT, Exit } from './exit';
+import { signatureRules } from './signature-flags';
 import type { VerifyFlags } from './verify';
 
 export interface Verified {
@@ -54,6 +56,7 @@ async function weigh(dir: string): Promise<{ readonly files: number; readonly by
 
 async function directoryOf(where: string, flags: VerifyFlags, scratch: string, signal: AbortSignal): Promise<string> {
   if (/^[a-z0-9]+:\/\//i.test(where)) return fetched(where, flags, scratch, signal);
+  if (signatureRules(flags) !== undefined) throw new Exit(EXIT.usage, `${where}: signatures are checked of s3:// sources only; leave --trusted-key and --signatures out`);
   const found = await stat(where).catch(() => undefined);
   if (found?.isDirectory() === true) return where;
   if (found?.isFile() !== true) throw new Exit(EXIT.rejected, `${where}: want a directory, an archive or s3://BUCKET/PREFIX/, found ${found === undefined ? 'nothing' : 'something else'}`);
@@ -64,10 +67,12 @@ async function directoryOf(where: string, flags: VerifyFlags, scratch: string, s
 
 async function fetched(uri: string, flags: VerifyFlags, scratch: string, signal: AbortSignal): Promise<string> {
   const ref: SourceRef = { uri, region: flags.region ?? 'us-east-1', credentials: flags.credentials ?? 'env', ...(flags.endpoint === undefined ? {} : { endpoint: flags.endpoint }) };
-  const listing = await listSource(ref, { signal });
+  const rules = signatureRules(flags);
+  const listing = await listSource(ref, { signal, ...(rules === undefined ? {} : { signatures: signaturesOf(rules, '') }) });
   const files = await downloadFiles(ref, listing, scratch, { signal, sockets: new SocketLedger() });
   const [only] = files;
   if (only === undefined || files.length > 1 || !isArchive(only.path)) return scratch;
+  if (rules !== undefined && listing.signedBy === undefined) throw new Exit(EXIT.usage, `${uri}: a signature inside an archive is checked by the agent that unpacks it; leave --trusted-key and --signatures out`);
   const unpacked = await mkdtemp(join(scratch, 'unpacked-'));
   await unpackArchive(join(scratch, basename(only.path)), unpacked, { signal });
   return unpacked;

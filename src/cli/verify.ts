@@ -3,11 +3,12 @@ import { commaSeparated, durationMs, httpUrl } from './arguments';
 import { EXIT } from './exit';
 import { verifying } from './heavy';
 import { outputOption, type OutputFlags } from './output-flag';
+import { withSignatureFlags, type SignatureFlags } from './signature-flags';
 import type { Terminal } from './terminal';
 import type { Verb } from './verb';
 import type { Verified } from './verify-files';
 
-export interface VerifyFlags extends OutputFlags {
+export interface VerifyFlags extends OutputFlags, SignatureFlags {
   readonly endpoint?: string;
   readonly region?: string;
   readonly credentials?: string;
@@ -19,12 +20,12 @@ export interface VerifyFlags extends OutputFlags {
 }
 
 export function verifyCommand({ terminal, endWith }: Verb): Command {
-  return new Command('verify')
+  return withSignatureFlags(new Command('verify')
     .description('would a model server load this version, and answer from it? Reads every byte of a SavedModel, without TensorFlow, and changes nothing')
     .argument('<where>', 'a directory, an archive (.zip, .tar, .tar.gz), or s3://BUCKET/PREFIX/, which is fetched into a temporary directory')
     .option('--endpoint <url>', "S3 endpoint (default: AWS's own for the region)", httpUrl)
     .option('--region <name>', 'region (default: us-east-1)')
-    .option('--credentials <reference>', 'env, anonymous, or profile:NAME (default: env)')
+    .option('--credentials <reference>', 'env, anonymous, or profile:NAME (default: env)'))
     .option('--tags <list>', "the tags the server asks for (default: serve)", commaSeparated)
     .option('--signature <name>', 'a signature that must be there')
     .option('--server-version <version>', "the server's TensorFlow, such as 2.19: warns of a graph that is newer")

@@ -10,6 +10,7 @@ import { fail } from '../domain/failures';
 import type { Announcement } from '../domain/host';
 import type { FleetName, ServerName } from '../domain/names';
 import { agentQueue } from '../domain/names';
+import type { SignatureRules } from '../source/signature';
 import { fleetContact, keepAnnounced } from './announcer';
 import type { TemporalConnections } from './native-connection';
 import type { Running } from './running';
@@ -32,6 +33,8 @@ export interface AgentWorkerOptions extends AgentIdentity {
   readonly serving: string;
   /** Where `file:NAME` credentials are. */
   readonly credentialsDir?: string;
+  /** Which models take only what their makers signed. Default: signatures are not looked at. */
+  readonly signatures?: SignatureRules;
   /** What to do when requests in flight do not let a version go. `restart` needs `serverCommand`. */
   readonly heldDrain?: HeldDrainPolicy;
   /** The model server's program and flags: then the agent runs it, starts it again when it dies, and ends it last. */
@@ -61,6 +64,7 @@ export async function startAgentWorker(options: AgentWorkerOptions): Promise<Run
   const agent = await startAgent({
     fleet: options.fleet, server: options.server, root: options.root, serving: options.serving, seeding: 'fleet',
     ...(options.allowEndpoints === undefined ? {} : { allowEndpoints: options.allowEndpoints }),
+    ...(options.signatures === undefined ? {} : { signatures: options.signatures }),
     ...(options.credentialsDir === undefined ? {} : { credentialsDir: options.credentialsDir }),
     ...(options.heldDrain === undefined ? {} : { heldDrain: options.heldDrain }),
     ...(options.serverCommand === undefined ? {} : { restartServer: async (why: string) => { await server?.restart(why); } }),

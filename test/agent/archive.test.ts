@@ -5,7 +5,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRequest } from '../../src/activities/request';
 import { filesBelow } from '../../src/agent/tree';
+import type { Attempt } from '../../src/domain/host';
+import type { ModelName } from '../../src/domain/names';
 import { tarGz, zip, type ZipEntry } from '../source/archive-writer';
+import { made, signed } from '../source/signed';
 import { call, until, v, World } from './world';
 
 let world: World;
@@ -62,6 +65,46 @@ describe('with its own manifest.json', () => {
     await world.the.beginAttempt(attempt, call());
     await expect(world.the.downloadVersion(attempt, call())).rejects.toMatchObject({ code: 'IntegrityMismatch' });
     expect(world.dir('models/half')).toEqual([]);
+  });
+});
+
+describe('on a host that takes signed versions only', () => {
+  const mine = made();
+  const filesOf = (files: ZipEntry[]): Record<string, Buffer> => Object.fromEntries(files.map(({ name, data }) => [name.replace('0002/', ''), data!]));
+  const start = async (archive: (files: ZipEntry[]) => ZipEntry[]): Promise<Attempt> => {
+    world = await World.start({}, { signatures: { keys: [mine.trusted], otherwise: 'off', byModel: new Map([['half', 'require' as const]]) } });
+    await world.s3.put('models', 'half/0002.zip', zip(archive(await entries())));
+    return world.attempt('2', [1, 1], {}, world.s3, '0002.zip');
+  };
+  test('an archive with its signature inside is one', async () => {
+    const attempt = await start((files) => [...files, { name: '0002/model.sig', data: Buffer.from(signed(mine, filesOf(files))) }]);
+    expect(await world.bringUp(attempt)).toMatchObject({ promoted: '2' });
+    expect(world.dir('models/half/2')).not.toContain('model.sig');
+  });
+  test.each<[string, (files: ZipEntry[]) => ZipEntry[], string]>([
+    ['an unsigned one', (files) => files, 'SignatureRejected'],
+    ['one that somebody else signed', (files) => [...files, { name: '0002/model.sig', data: Buffer.from(signed(made(), filesOf(files))) }], 'SignatureRejected'],
+    ['one with a file more than was signed', (files) => [...files, { name: '0002/model.sig', data: Buffer.from(signed(mine, filesOf(files.slice(1)))) }], 'IntegrityMismatch'],
+  ])('%s is refused before anything is staged', async (_what, archive, code) => {
+    const attempt = await start(archive);
+    await world.the.beginAttempt(attempt, call());
+    await expect(world.the.downloadVersion(attempt, call())).rejects.toMatchObject({ code });
+    expect(world.dir('models/half')).toEqual([]);
+  });
+  test('an archive that was signed as a whole is one', async () => {
+    world = await World.start({}, { signatures: { keys: [mine.trusted], otherwise: 'require', byModel: new Map() } });
+    const archive = zip(await entries());
+    await world.s3.put('models', 'half/2/0002.zip', archive);
+    await world.s3.put('models', 'half/2/model.sig', signed(mine, { '0002.zip': archive }));
+    expect(await world.bringUp(await world.attempt('2', [1, 1]))).toMatchObject({ promoted: '2' });
+  });
+  test('another model with a looser rule does not lend it what it listed', async () => {
+    const attempt = await start((files) => files);
+    await world.s3.put('models', 'half/2/saved_model.pb', 'unsigned');
+    const source = { ...attempt.source!, uri: 's3://models/half/2/' };
+    const { pin } = await world.the.resolveSource({ ...attempt, model: 'other' as ModelName, version: v('2'), source }, call());
+    await world.the.beginAttempt({ ...attempt, source, pin }, call());
+    await expect(world.the.downloadVersion({ ...attempt, source, pin }, call())).rejects.toMatchObject({ code: 'SignatureRejected' });
   });
 });
 

@@ -1,10 +1,15 @@
 import type { Command } from 'commander';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { devPorts, requireFree } from '../../src/cli/dev-ports';
 import { program } from '../../src/cli/program';
 import { run } from '../../src/cli/run';
+import { signatureRules, withSignatureFlags } from '../../src/cli/signature-flags';
+import type { SignatureRules } from '../../src/source/signature';
 import { captured } from './captured';
+
+const KEY = join(__dirname, '../data/signed/p256.pub.pem');
 
 test.each([
   [['--help'], 0], [['--version'], 0], [['rollout', '--help'], 0], [['help', 'dev'], 0],
@@ -12,6 +17,10 @@ test.each([
   [['rollout', 'watch', 'id', '--timeout', 'soon'], 1], [['rollout', 'status', 'id', '-o', 'yaml'], 1],
   [['agent', '--fleet', 'a/b', '--server', 's', '--root', '/x', '--serving', 'h:1'], 1],
   [['agent', '--fleet', 'f', '--server', 's', '--root', '/x', '--serving', 'nowhere'], 1],
+  [['agent', '--fleet', 'f', '--server', 's', '--root', '/x', '--serving', 'h:1', '--trusted-key', '/nowhere.pem'], 1],
+  [['agent', '--fleet', 'f', '--server', 's', '--root', '/x', '--serving', 'h:1', '--signatures', 'half=sometimes'], 1],
+  [['agent', '--fleet', 'f', '--server', 's', '--root', '/x', '--serving', 'h:1', '--signatures', 'require'], 1],
+  [['verify', '.', '--trusted-key', join(__dirname, '../data/signed/p256.pub.pem')], 1],
   [['dev', '--port-base', '70000'], 1],
   [['fleet'], 1], [['fleet', '--help'], 0], [['fleet', 'get'], 1], [['fleet', 'get', 'a/b'], 1], [['fleet', 'retire', 'demo'], 1], [['fleet', 'watch', 'demo', '--timeout', 'soon'], 1],
   [['rollout', 'resume', 'id', '--reason', 'none is taken'], 1],
@@ -20,6 +29,16 @@ test.each([
   expect(ended.code).toBe(code);
   expect(ended.out + ended.err).not.toBe('');
   expect(ended.err).not.toContain('a bug');
+});
+
+test.each<[string[], SignatureRules | undefined]>([
+  [[], undefined],
+  [['--trusted-key', KEY], { keys: [], otherwise: 'prefer', byModel: new Map() }],
+  [['--trusted-key', KEY, '--signatures', 'off', '--signatures', 'ranker=require'], { keys: [], otherwise: 'off', byModel: new Map([['ranker', 'require']]) }],
+])('signature flags %j', (flags, rules) => {
+  const read = signatureRules(withSignatureFlags(program().createCommand()).parse(flags, { from: 'user' }).opts());
+  expect(read === undefined ? undefined : { ...read, keys: [] }).toEqual(rules);
+  expect(read?.keys.length).toBe(rules === undefined ? undefined : 1);
 });
 
 test.each([['rolout', 'Did you mean rollout?'], ['rollout strat', 'Did you mean start?'], ['rollout start --flet x', 'Did you mean --fleet?']])('%s: %s', async (line, suggestion) => {
