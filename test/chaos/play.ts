@@ -1,0 +1,120 @@
+// Plays one round's plan on the running stack, each act at its moment, and resolves when everything is up again and everything was said.
+
+import { setTimeout as delay } from 'node:timers/promises';
+import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { BUCKET, constantOf, type Contents } from './contents';
+import type { Load } from './load';
+import { statesOf } from './look';
+import { patiently } from './patient';
+import { MODELS, type Act, type Plan, type Server, type Wanted } from './plan';
+import { FLEET, type Stack } from './stack';
+
+/** A server that starts loads at once what its boot file names; its agent asserts the rest. */
+const BACK_MS = 45_000;
+const LOOK_EVERY_MS = 20;
+
+export function rolloutId({ model, version }: Pick<Wanted, 'model' | 'version'>): string {
+  return `rollout/${FLEET}/${model}/${version}/chaos`;
+}
+
+export class Play {
+  readonly #started = new Map<string, Promise<void>>();
+  #faults = 0;
+
+  constructor(private readonly stack: Stack, private readonly load: Load, private readonly contents: Contents) {}
+
+  /** Returns what went wrong with the playing itself: a process that did not come back, a wish that nobody took. */
+  async play({ acts }: Plan): Promise<readonly string[]> {
+    for (const act of acts) if (act.do === 'start') await this.contents.upload(act.wanted, this.stack.good, this.stack.stale);
+    const beganMs = Date.now();
+    const wrong: string[] = [];
+    const running: Promise<void>[] = [];
+    for (const act of acts) {
+      await delay(Math.max(0, beganMs + act.atMs - Date.now()));
+      running.push(this.#perform(act).catch((error: unknown) => { wrong.push(`${act.do} at ${act.atMs} ms: ${error instanceof Error ? error.message : String(error)}`); }));
+    }
+    await Promise.all(running);
+    return wrong;
+  }
+
+  #perform(act: Act): Promise<void> {
+    switch (act.do) {
+      case 'start': return this.#start(act.wanted);
+      case 'say': return this.#say(act);
+      case 'rollBackStable': return this.#rollBackStable(act);
+      case 'freeze': return this.stack.part(act.part).freeze(act.forMs);
+      case 'fault': return this.#fault(act);
+      case 'end': return act.part.endsWith('-server') ? this.#endServer(act.part.slice(0, -'-server'.length) as Server, act.signal) : this.stack.part(act.part).restart(act.signal);
+    }
+  }
+
+  #start(wanted: Wanted): Promise<void> {
+    const { client } = this.stack.temporal;
+    const workflowId = rolloutId(wanted);
+    const started = patiently(client, async () => {
+      try {
+        await client.workflow.start('rollout', { workflowId, taskQueue: 'segue', args: [this.#requestOf(wanted)] });
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error; // the answer to the try before was lost
+      }
+    });
+    this.#started.set(workflowId, started);
+    return started;
+  }
+
+  #requestOf({ model, version, content, probe, onFailure, strategy }: Wanted): Readonly<Record<string, unknown>> {
+    const constant = constantOf(version) + (probe === 'wrong' ? 1 : 0);
+    return {
+      fleet: FLEET, model, version, onFailure, holdSeconds: 2, strategy,
+      source: { uri: `s3://${BUCKET}/${model}/${version}/`, endpoint: content === 'stale' ? this.stack.stale.url : this.stack.good.url, credentials: 'env' },
+      ...(probe === 'none' ? {} : { probe: { inputs: { x: [1, 2, 5] }, expect: { y: [1, 2, 5].map((x) => x / 2 + constant) } } }),
+    };
+  }
+
+  async #say({ verb, to }: Extract<Act, { do: 'say' }>): Promise<void> {
+    const workflowId = rolloutId(to);
+    await this.#started.get(workflowId);
+    const payload = verb === 'update' ? { source: { endpoint: this.stack.good.url } } : { by: 'chaos', reason: verb };
+    try {
+      await patiently(this.stack.temporal.client, () => this.stack.temporal.client.workflow.getHandle(workflowId).signal(verb, payload));
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error; // it was over by then
+    }
+  }
+
+  async #rollBackStable({ model, atMs }: Extract<Act, { do: 'rollBackStable' }>): Promise<void> {
+    const { client } = this.stack.temporal;
+    const updateId = `${model} ${Date.now()} ${atMs}`;
+    try {
+      await patiently(client, () => client.workflow.getHandle(`fleet/${FLEET}`).executeUpdate('rollback', { args: [{ model, by: 'chaos' }], updateId }));
+    } catch (error) {
+      if (!(error instanceof WorkflowUpdateFailedError)) throw error; // refused: a rollout holds the model, or there is nothing before it
+    }
+  }
+
+  #endServer(server: Server, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    return this.stack.part(`${server}-server`).restart(signal, { before: () => this.load.down(server), after: async () => {
+      await this.#answersAgain(server);
+      this.load.up(server);
+    } });
+  }
+
+  async #answersAgain(server: Server): Promise<void> {
+    const host = this.stack.host(server);
+    const deadline = Date.now() + BACK_MS;
+    for (;;) {
+      const states = await Promise.all(MODELS.map((model) => statesOf(host, model)));
+      if (states.every((one) => one !== undefined && Object.values(one).includes('AVAILABLE'))) return;
+      if (Date.now() > deadline) throw new Error(`${server} serves nothing ${BACK_MS / 1000} s after its restart: ${JSON.stringify(states)}`);
+      await delay(LOOK_EVERY_MS);
+    }
+  }
+
+  async #fault({ rule, forMs }: Extract<Act, { do: 'fault' }>): Promise<void> {
+    this.stack.good.fault(rule);
+    this.#faults += 1;
+    await delay(forMs);
+    this.#faults -= 1;
+    if (this.#faults === 0) this.stack.good.clearFaults();
+  }
+}
