@@ -1,7 +1,7 @@
 // What is on the disk, and when a server can see it.
 
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelStore } from '../../src/agent/model-store';
 import { readPartialRecord, writePartialRecord, type PartialRecord } from '../../src/agent/partial-record';
@@ -62,6 +62,26 @@ test('what is no file is never made durable: a link could lead anywhere', async 
   await symlink('/etc/hostname', join(staging, 'assets'));
   await expect(store.makeDurable(staging, never)).rejects.toMatchObject({ code: 'IntegrityMismatch' });
   expect(existsSync(staging)).toBe(false);
+});
+
+test('a tree whose fsync failed and that could not be removed either is never published, although the next fsync of it succeeds', async () => {
+  const { store, staging } = await storeWith();
+  await symlink('/etc/hostname', join(staging, 'assets')); // Refused by makeDurable, as an fsync would be.
+  const discard = jest.spyOn(store, 'discard').mockRejectedValueOnce(new Error('the disk is read-only by now'));
+  await expect(store.makeDurable(staging, never)).rejects.toThrow('read-only');
+  expect(store.isCondemned(staging)).toBe(true);
+  await rm(join(staging, 'assets'));
+  await expect(store.makeDurable(staging, never)).rejects.toMatchObject({ code: 'Bug', message: expect.stringContaining('an earlier fsync of it failed') as string });
+  expect(discard).toHaveBeenCalledTimes(2);
+  expect(existsSync(staging)).toBe(false);
+  expect(store.isCondemned(staging)).toBe(false);
+});
+
+test('a removal that was interrupted is finished by the next one', async () => {
+  const { store } = await storeWith();
+  await mkdir(join(store.stagingOf(model), 'trash-1-0badcafe/variables'), { recursive: true });
+  await store.remove(model, v1, yes);
+  expect(readdirSync(store.stagingOf(model)).filter((name) => name.startsWith('trash'))).toEqual([]);
 });
 
 test('removal leaves the base path by one rename, leaves no trash, and is nothing the second time', async () => {
