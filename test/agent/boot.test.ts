@@ -1,6 +1,6 @@
 // The boot file: what a restarted server begins with.
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { BootFile } from '../../src/agent/boot';
 import { Journal } from '../../src/agent/journal';
 import { ModelStore } from '../../src/agent/model-store';
@@ -35,6 +35,17 @@ test('a failed write is told to its own caller, and the next one succeeds', asyn
   await journal.update('half' as ModelName, (entry) => ({ ...entry, promoted: '1' as Version }));
   await boot.write();
   expect(namesInBootText(await readFile(store.bootFile(), 'utf8'))).toEqual(['half']);
+});
+
+test('what is merely found there is written again: the process that wrote it may have been killed before its fsync', async () => {
+  const { store, boot } = await parts();
+  await writeFile(store.bootFile(), 'model_config_list: {}\n');
+  const found = (await stat(store.bootFile())).ino;
+  await boot.write();
+  const written = (await stat(store.bootFile())).ino;
+  expect(written).not.toBe(found);
+  await boot.write();
+  expect((await stat(store.bootFile())).ino).toBe(written); // Known to last by now.
 });
 
 describe('whose it is, where there is no journal', () => {

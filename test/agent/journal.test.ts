@@ -83,7 +83,7 @@ test('a torn journal is an error that names the file, at every length, and never
 test('a journal that cannot be read is not a missing one', async () => {
   const root = await scratch();
   await mkdir(join(root, 'journal.json'));
-  await expect(Journal.open(root)).rejects.toMatchObject({ code: 'EISDIR' });
+  await expect(Journal.open(root)).rejects.toMatchObject({ code: 'Bug', detail: { found: 'EISDIR' } });
 });
 
 describe('what is no journal of ours', () => {
