@@ -103,7 +103,7 @@ function firstDifference(a: Buffer, b: Buffer): number {
   return at === -1 ? a.length : at;
 }
 
-/** As JSON has it: what is undefined is absent. */
-function plain(entry: ModelEntry): unknown {
-  return JSON.parse(JSON.stringify(entry));
+/** As JSON has it: what is undefined is absent. Which attempt it was does not matter. */
+function plain({ token, ...entry }: ModelEntry): unknown {
+  return JSON.parse(JSON.stringify({ ...entry, epoch: token[0] }));
 }

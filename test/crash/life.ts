@@ -3,6 +3,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { BootFile } from '../../src/agent/boot';
+import { onDisk } from '../../src/agent/disk-failure';
 import { Fence } from '../../src/agent/fence';
 import { Journal } from '../../src/agent/journal';
 import { freshEntry, type ModelEntry } from '../../src/agent/journal-format';
@@ -61,23 +62,26 @@ export async function openHost(root: string): Promise<Host> {
   return { parts, fence: new Fence(journal) };
 }
 
-/** Brings one version from nothing to promoted, and removes the one before. Every part of it may be done already, by a process that died. */
-export async function live({ parts, fence }: Host, number: number, done: (step: Step) => Promise<void>): Promise<void> {
+/** Brings one version from nothing to promoted, and removes the one before. Every part of it may be done already, by a process that died or an attempt that failed. */
+export async function live({ parts, fence }: Host, number: number, attemptNumber: number, done: (step: Step) => Promise<void>): Promise<void> {
   const { journal, store, boot } = parts;
   const [version, pin] = [versionOf(number), pinOf(number)];
-  const attempt: Attempt = { fleet: 'demo' as FleetName, server: 'edge-a' as ServerName, model: MODEL, token: [number, 1], version, pin, retain: [] };
+  const attempt: Attempt = { fleet: 'demo' as FleetName, server: 'edge-a' as ServerName, model: MODEL, token: [number, attemptNumber], version, pin, retain: [] };
   const path = store.stagingPath(MODEL, version, pin);
   await fence.open(attempt);
+  await tidyPartial(parts, MODEL); // As beginAttempt does.
   await done('open');
   if (!await store.has(MODEL, version)) {
     // As downloadVersion and verifyVersion write, without a bucket and a SavedModel.
     await journal.update(MODEL, (entry) => ({ ...entry, partial: { version, pin } }));
     await store.sweep(MODEL, path);
-    await mkdir(path, { recursive: true });
+    await onDisk('make the staging directory', () => mkdir(path, { recursive: true }));
     await done('own');
     const record = { version, pin, of: 0, writer: parts.processId };
-    const files = await fetchInto(path, number, new RecordKeeper(path, { ...record, files: [], phase: 'fetching' }));
-    await writePartialRecord(path, { ...record, files, phase: 'fetched' });
+    const keeper = new RecordKeeper(path, { ...record, files: [], phase: 'fetching' });
+    // A file of a download that cannot be written is told by name where the disk is full; the rest is named by the wrapper around every activity.
+    const files = await onDisk('download', () => fetchInto(path, number, keeper));
+    await keeper.finish({ ...record, files, phase: 'fetched' });
     await done('fetch');
     await writePartialRecord(path, { ...record, files, phase: 'verified', digest: digestOfContent(number) });
     await done('verify');

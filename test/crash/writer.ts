@@ -12,8 +12,8 @@ export interface Order {
   readonly root: string;
   readonly from: number;
   readonly to: number;
-  /** The same process once more, as an agent tries again after a failure; not a new start. */
-  readonly again?: boolean;
+  /** 2: the same process once more, as an agent is told to try again after a failure; not a new start. */
+  readonly attempt?: 1 | 2;
   /** fsync says yes and does nothing: the control that shows that the checks can fail. */
   readonly lyingSync?: boolean;
 }
@@ -23,10 +23,11 @@ let host: Host | undefined;
 async function write(order: Order, said: (line: string) => Promise<void>): Promise<void> {
   try {
     if (order.lyingSync === true) await lieAboutSync();
-    if (order.again !== true) host = undefined;
+    const attempt = order.attempt ?? 1;
+    if (attempt === 1) host = undefined;
     host ??= await openHost(order.root);
-    await said('ready');
-    for (let number = order.from; number <= order.to; number += 1) await live(host, number, (step) => said(`done ${number} ${step}`));
+    if (attempt === 1) await said('ready');
+    for (let number = order.from; number <= order.to; number += 1) await live(host, number, attempt, (step) => said(`done ${number} ${step}`));
     await said('end');
   } catch (error) {
     const trace = (error as Error).stack?.split('\n').slice(1, 4).join(' ') ?? '';
