@@ -1,0 +1,74 @@
+// strace, for tests that fail the agent's system calls: found, or unpacked from the distribution's package into our cache, or installed.
+// https://strace.io
+
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+/** A package list and half a megabyte, also over a slow line. */
+const APT_TIMEOUT_MS = 3 * 60 * 1000;
+
+/** Can there be one here at all? Looks at files only. Elsewhere than Linux there is none. */
+export function canHaveStrace(): boolean {
+  return process.platform === 'linux' && [process.env['SEGUE_STRACE'] ?? '', join(cacheDirectory(), 'strace'), ...onPath('strace'), ...onPath('apt-get')].some((path) => path !== '' && existsSync(path));
+}
+
+/** The program: SEGUE_STRACE, PATH, our cache, the distribution's package unpacked into our cache, or (as root) installed. Throws naming all that was tried. */
+export async function findStrace(): Promise<string> {
+  const given = process.env['SEGUE_STRACE'];
+  if (given !== undefined && given !== '') return given;
+  const cached = join(cacheDirectory(), 'strace');
+  const tried: string[] = [];
+  for (const candidate of [...onPath('strace'), cached]) if (existsSync(candidate) && await works(candidate, tried)) return candidate;
+  for (const get of [unpackPackage, installPackage]) {
+    const found = await get(cached).catch((error: unknown) => { tried.push(`${get.name}: ${lastLine(error)}`); });
+    if (found !== undefined && await works(found, tried)) return found;
+  }
+  throw new Error(`no strace: SEGUE_STRACE is not set; not on PATH; not in ${cacheDirectory()}; ${tried.join('; ')}. Install strace, or set SEGUE_STRACE to it.`);
+}
+
+/** Changes nothing of the system. */
+async function unpackPackage(cached: string): Promise<string> {
+  const scratch = await mkdtemp(join(tmpdir(), 'segue-strace-'));
+  try {
+    await run('apt-get', ['download', 'strace'], { cwd: scratch, timeout: APT_TIMEOUT_MS });
+    const deb = (await readdir(scratch)).find((name) => name.endsWith('.deb'));
+    if (deb === undefined) throw new Error('apt-get download left no package');
+    await run('dpkg-deb', ['-x', join(scratch, deb), join(scratch, 'unpacked')]);
+    await mkdir(cacheDirectory(), { recursive: true });
+    await run('cp', [join(scratch, 'unpacked/usr/bin/strace'), `${cached}.${process.pid}`]);
+    await rename(`${cached}.${process.pid}`, cached);
+    return cached;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function installPackage(): Promise<string> {
+  if (process.getuid?.() !== 0) throw new Error('not root');
+  await run('apt-get', ['update'], { timeout: APT_TIMEOUT_MS });
+  await run('apt-get', ['install', '-y', '--no-install-recommends', 'strace'], { timeout: APT_TIMEOUT_MS, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+  return '/usr/bin/strace';
+}
+
+async function works(path: string, tried: string[]): Promise<boolean> {
+  return run(path, ['-V']).then(() => true, (error: unknown) => { tried.push(`${path}: ${lastLine(error)}`); return false; });
+}
+
+function lastLine(error: unknown): string {
+  const { stderr, message } = error as { readonly stderr?: string; readonly message: string };
+  return (stderr ?? '').trim().split('\n').at(-1) || message;
+}
+
+function onPath(name: string): readonly string[] {
+  return (process.env['PATH'] ?? '').split(delimiter).map((directory) => join(directory, name));
+}
+
+function cacheDirectory(): string {
+  const ours = process.env['SEGUE_CACHE_DIR'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'segue');
+  return join(ours, 'strace');
+}
