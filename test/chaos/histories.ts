@@ -3,7 +3,7 @@
 import type { Client } from '@temporalio/client';
 import type { ServerName, Token } from '../../src/domain/names';
 import { compareTokens, formatToken } from '../../src/domain/names';
-import type { Verdict } from '../../src/domain/verdict';
+import type { ServerVerdict, Verdict } from '../../src/domain/verdict';
 import { KEYS } from './contents';
 import { patiently } from './patient';
 
@@ -64,7 +64,7 @@ export function violationsOf(histories: readonly History[], taskFailures: Readon
     ...closed.filter(({ type }) => type === 'rollout').flatMap((history) => {
       const ended = endOf(history);
       if (ended === undefined) return [`Intent: ${history.workflowId} did not end with a verdict`];
-      return ended.verdict.code === 'Bug' ? [`Failures: ${history.workflowId} ended with a Bug: ${ended.verdict.message}`] : [];
+      return [...(ended.verdict.code === 'Bug' ? [`Failures: ${history.workflowId} ended with a Bug: ${ended.verdict.message}`] : []), ...withoutProof(ended)];
     }),
     ...closed.filter(({ type }) => type === 'transition').flatMap(({ workflowId, events }) => (
       events.some((event) => event.workflowExecutionCompletedEventAttributes) ? [] : [`Intent: ${workflowId} did not end by its own word`])),
@@ -82,6 +82,14 @@ function goingBack(effects: readonly Effect[]): readonly string[] {
   })).slice(0, 5);
 }
 
+/** DESIGN §11 "Clean abort": who is told as stopped brings the proof that nothing of it is left. */
+function withoutProof({ workflowId, verdict }: Ended): readonly string[] {
+  return Object.entries<ServerVerdict>(verdict.servers).flatMap(([server, { end, proof }]) => {
+    const clean = proof !== undefined && proof.sockets === 0 && proof.writers === 0 && !proof.aspired;
+    return end !== 'stopped' || clean ? [] : [`Clean abort: ${workflowId}: ${server} is told as stopped, and its proof is ${JSON.stringify(proof)}`];
+  });
+}
+
 function sameEpochs(ended: readonly Ended[]): readonly string[] {
   return ended.flatMap((one, at) => (one.epoch !== undefined && ended.slice(0, at).some((other) => other.epoch === one.epoch) ? [`Tokens: ${one.workflowId} has an epoch that another rollout has: ${one.epoch}`] : []));
 }
@@ -92,7 +100,8 @@ export function endOf({ workflowId, type, events }: History): Ended | undefined 
   const input = jsonOf(events[0]?.workflowExecutionStartedEventAttributes?.input) as { model: string; version: string } | undefined;
   const completed = events.find((event) => event.workflowExecutionCompletedEventAttributes)?.workflowExecutionCompletedEventAttributes;
   const failed = events.find((event) => event.workflowExecutionFailedEventAttributes)?.workflowExecutionFailedEventAttributes;
-  const verdict = (jsonOf(completed?.result) ?? jsonOf(failed?.failure?.applicationFailureInfo?.details)) as Verdict | undefined;
+  const canceled = events.find((event) => event.workflowExecutionCanceledEventAttributes)?.workflowExecutionCanceledEventAttributes;
+  const verdict = (jsonOf(completed?.result) ?? jsonOf(failed?.failure?.applicationFailureInfo?.details) ?? jsonOf(canceled?.details)) as Verdict | undefined;
   if (input === undefined || verdict?.outcome === undefined) return undefined;
   const claim = answersOf(events).find(({ activity }) => activity === 'claimModel')?.result as { epoch: number } | undefined;
   return { workflowId, model: input.model, version: input.version, verdict, ...(claim === undefined ? {} : { epoch: claim.epoch }) };

@@ -23,9 +23,12 @@ export interface Wanted {
   readonly strategy: Readonly<Record<string, unknown>>;
 }
 
+/** cancel is Temporal's own; the others are signals of a rollout. */
+export type Verb = 'abort' | 'rollback' | 'pause' | 'resume' | 'update' | 'cancel';
+
 export type Act = { readonly atMs: number } & (
   | { readonly do: 'start'; readonly wanted: Wanted }
-  | { readonly do: 'say'; readonly verb: 'abort' | 'rollback' | 'pause' | 'resume' | 'update'; readonly to: Pick<Wanted, 'model' | 'version'> }
+  | { readonly do: 'say'; readonly verb: Verb; readonly to: Pick<Wanted, 'model' | 'version'> }
   /** Asked of the fleet: whatever is stable then. */
   | { readonly do: 'rollBackStable'; readonly model: Model }
   | { readonly do: 'end'; readonly part: PartName; readonly signal: 'SIGKILL' | 'SIGTERM' }
@@ -63,13 +66,13 @@ export function planOf(seed: number, round: number): Plan {
 interface Story { readonly name: string; readonly model: Model; readonly acts: readonly Act[] }
 
 function storyOf(dice: Dice, round: number, model: Model): Story {
-  const name = dice.weighted({ good: 3, bad: 1, failing: 1.5, wrongProbe: 1, stallThenUpdate: 1.5, abort: 2, supersede: 2, threeAtOnce: 1, pause: 1, rollback: 1.5, rollBackStable: 1 });
+  const name = dice.weighted({ good: 3, bad: 1, failing: 1.5, wrongProbe: 1, stallThenUpdate: 1.5, abort: 2, cancel: 0.7, supersede: 2, threeAtOnce: 1, pause: 1, rollback: 1.5, rollBackStable: 1 });
   const beginMs = dice.between(0, 600);
   const wanted = (slot: number, content: Content = 'good', probe: Wanted['probe'] = dice.one(['right', 'right', 'none'])): Wanted => ({
     model, version: String(round * VERSIONS_PER_ROUND + slot), content, probe, onFailure: dice.chance(0.2) ? 'hold' : 'rollback', strategy: strategyOf(dice),
   });
   const start = (atMs: number, what: Wanted): Act => ({ atMs, do: 'start', wanted: what });
-  const say = (atMs: number, verb: 'abort' | 'rollback' | 'pause' | 'resume' | 'update', { version }: Wanted): Act => ({ atMs, do: 'say', verb, to: { model, version } });
+  const say = (atMs: number, verb: Verb, { version }: Wanted): Act => ({ atMs, do: 'say', verb, to: { model, version } });
   const later = (): number => beginMs + dice.between(30, 2_500);
   const first = wanted(1);
   const told = (...acts: readonly Act[]): Story => ({ name, model, acts });
@@ -83,6 +86,7 @@ function storyOf(dice: Dice, round: number, model: Model): Story {
       return told(start(beginMs, stale), say(beginMs + dice.between(300, 2_000), 'update', stale));
     }
     case 'abort': return told(start(beginMs, first), say(later(), 'abort', first));
+    case 'cancel': return told(start(beginMs, first), say(later(), 'cancel', first));
     case 'supersede': return told(start(beginMs, first), start(later(), wanted(2)));
     case 'threeAtOnce': return told(...[1, 2, 3].map((slot) => start(beginMs + slot * 30, wanted(slot))));
     case 'pause': {

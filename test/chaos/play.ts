@@ -76,7 +76,8 @@ export class Play {
     await this.#started.get(workflowId);
     const payload = verb === 'update' ? { source: { endpoint: this.stack.good.url } } : { by: 'chaos', reason: verb };
     try {
-      await patiently(this.stack.temporal.client, () => this.stack.temporal.client.workflow.getHandle(workflowId).signal(verb, payload));
+      const handle = this.stack.temporal.client.workflow.getHandle(workflowId);
+      await patiently(this.stack.temporal.client, async () => { await (verb === 'cancel' ? handle.cancel() : handle.signal(verb, payload)); });
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw error; // it was over by then
     }

@@ -21,6 +21,7 @@ export interface RunOptions {
   readonly from: number;
   /** Faults that the checks must find: only in the test of the checks. */
   readonly plants: readonly string[];
+  readonly settleMs: number;
   readonly keep: boolean;
   readonly say: (line: string) => void;
 }
@@ -36,7 +37,7 @@ export interface RunResult {
   readonly seconds: number;
 }
 
-export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOptions): Promise<RunResult> {
+export async function runChaos({ rounds, seed, from, plants, settleMs, keep, say }: RunOptions): Promise<RunResult> {
   const beganMs = Date.now();
   const surprises: string[] = [];
   const stack = await Stack.start({ rounds: from + rounds, onSurprise: (what) => surprises.push(`Processes: ${what}`) });
@@ -60,7 +61,7 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
     const sinceMs = Date.now() - 1;
     const unplayed = await play.play(plan);
     for (const name of planted) await plant(name, stack);
-    const settled = await settle(stack);
+    const settled = await settle(stack, settleMs);
     watch.lookAtEveryByte();
     const histories = await historiesSince(stack.temporal.client, `fleet/${FLEET}`, sinceMs);
     const ends = histories.flatMap((history) => endOf(history) ?? []);

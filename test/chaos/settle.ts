@@ -10,7 +10,7 @@ import { MODELS, SERVERS, type Model } from './plan';
 import { FLEET, type Host, type Stack } from './stack';
 
 /** Ten seconds of heartbeat, fifteen for a task nobody takes, five before a repair, thirty after one that failed; twice. */
-const SETTLE_MS = 120_000;
+export const SETTLE_MS = 120_000;
 const LOOK_EVERY_MS = 150;
 /** What is stable, what was before, and what the last attempt left for the next to remove (DESIGN §11 "Bounded"). */
 const MAX_VERSIONS_ON_DISK = 3;
@@ -21,8 +21,8 @@ export interface Settled {
   readonly stable: Readonly<Record<Model, string | undefined>>;
 }
 
-export async function settle(stack: Stack): Promise<Settled> {
-  const deadline = Date.now() + SETTLE_MS;
+export async function settle(stack: Stack, withinMs = SETTLE_MS): Promise<Settled> {
+  const deadline = Date.now() + withinMs;
   for (;;) {
     const settled = await lookAt(stack);
     if (settled.open.length === 0 || Date.now() > deadline) return settled;
