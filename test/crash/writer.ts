@@ -2,8 +2,8 @@
 // With an order as its argument it does that once. Without one it waits for orders, one a line, so that strace can be attached to its one file-system thread first. Not a test.
 
 import { randomUUID } from 'node:crypto';
-import { readdirSync, writeSync } from 'node:fs';
-import { access, open } from 'node:fs/promises';
+import { readdirSync, readlinkSync, writeSync } from 'node:fs';
+import { access, open, type FileHandle } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { SegueError } from '../../src/domain/failures';
 import { live, openHost, type Host } from './life';
@@ -14,15 +14,15 @@ export interface Order {
   readonly to: number;
   /** 2: the same process once more, as an agent is told to try again after a failure; not a new start. */
   readonly attempt?: 1 | 2;
-  /** fsync says yes and does nothing: the control that shows that the checks can fail. */
-  readonly lyingSync?: boolean;
+  /** fsync says yes and does nothing, for everything or for what lies in staging: the control that shows that the checks can fail. */
+  readonly lyingSync?: 'all' | 'staging';
 }
 
 let host: Host | undefined;
 
 async function write(order: Order, said: (line: string) => Promise<void>): Promise<void> {
   try {
-    if (order.lyingSync === true) await lieAboutSync();
+    if (order.lyingSync !== undefined) await lieAboutSync(order.lyingSync);
     const attempt = order.attempt ?? 1;
     if (attempt === 1) host = undefined;
     host ??= await openHost(order.root);
@@ -35,10 +35,14 @@ async function write(order: Order, said: (line: string) => Promise<void>): Promi
   }
 }
 
-async function lieAboutSync(): Promise<void> {
+async function lieAboutSync(about: 'all' | 'staging'): Promise<void> {
   const file = await open('/dev/null', 'r');
-  Object.assign(Object.getPrototypeOf(file) as object, { sync: () => Promise.resolve(), datasync: () => Promise.resolve() });
+  const prototype = Object.getPrototypeOf(file) as FileHandle;
   await file.close();
+  const sync: (this: FileHandle) => Promise<void> = Object.getOwnPropertyDescriptor(prototype, 'sync')?.value as FileHandle['sync'];
+  prototype.sync = function lyingSync(this: FileHandle) {
+    return about === 'all' || readlinkSync(`/proc/self/fd/${this.fd}`).includes('/staging/') ? Promise.resolve() : sync.call(this);
+  };
 }
 
 /** Whole before the next step begins: what was not said was not acknowledged. */

@@ -7,10 +7,9 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { APT_TIMEOUT_MS, installPackages } from './apt';
 
 const run = promisify(execFile);
-/** A package list and half a megabyte, also over a slow line. */
-const APT_TIMEOUT_MS = 3 * 60 * 1000;
 
 /** Can there be one here at all? Looks at files only. Elsewhere than Linux there is none. */
 export function canHaveStrace(): boolean {
@@ -49,9 +48,7 @@ async function unpackPackage(cached: string): Promise<string> {
 }
 
 async function installPackage(): Promise<string> {
-  if (process.getuid?.() !== 0) throw new Error('not root');
-  await run('apt-get', ['update'], { timeout: APT_TIMEOUT_MS });
-  await run('apt-get', ['install', '-y', '--no-install-recommends', 'strace'], { timeout: APT_TIMEOUT_MS, env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+  await installPackages(['strace']);
   return '/usr/bin/strace';
 }
 
