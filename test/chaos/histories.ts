@@ -34,16 +34,16 @@ export interface Ended {
   readonly verdict: Verdict;
 }
 
-/** Rollouts and transitions begun since then; everything about the fleet's own workflow is in the last run of it. */
+/** Rollouts and transitions begun since then, and every run of the fleet that was open since then. */
 export async function historiesSince(client: Client, fleetId: string, sinceMs: number): Promise<readonly History[]> {
   const since = new Date(sinceMs).toISOString();
   const found = await patiently(client, async () => {
     const all: { workflowId: string; runId: string; type: string }[] = [];
-    for await (const { workflowId, runId, type } of client.workflow.list({ query: `StartTime >= '${since}' AND WorkflowType IN ('rollout', 'transition')` })) all.push({ workflowId, runId, type });
+    const query = `(StartTime >= '${since}' AND WorkflowType IN ('rollout', 'transition')) OR (WorkflowId = '${fleetId}' AND (ExecutionStatus = 'Running' OR CloseTime >= '${since}'))`;
+    for await (const { workflowId, runId, type } of client.workflow.list({ query })) all.push({ workflowId, runId, type });
     return all;
   });
-  const fetch = async (workflowId: string, type: string, runId?: string): Promise<History> => ({ workflowId, type, events: (await patiently(client, () => client.workflow.getHandle(workflowId, runId).fetchHistory())).events ?? [] });
-  return Promise.all([...found.map(({ workflowId, type, runId }) => fetch(workflowId, type, runId)), fetch(fleetId, 'fleet')]);
+  return Promise.all(found.map(async ({ workflowId, runId, type }) => ({ workflowId, type, events: (await patiently(client, () => client.workflow.getHandle(workflowId, runId).fetchHistory())).events ?? [] })));
 }
 
 /** Told to workers as "try again with what came meanwhile", and no failure of anything. */

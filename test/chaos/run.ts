@@ -11,9 +11,12 @@ import { MODELS, planOf, SERVERS, type Act, type Model, type Plan, type Wanted }
 import { plant } from './plant';
 import { Play, rolloutId } from './play';
 import { secretsIn } from './secrets';
-import { settle, type Settled } from './settle';
+import { settle, SETTLE_MS, type Settled } from './settle';
 import { FLEET, Stack } from './stack';
 import { Watch } from './watch';
+
+/** What is planted does not settle. */
+const PLANTED_SETTLE_MS = 10_000;
 
 export interface RunOptions {
   readonly rounds: number;
@@ -21,7 +24,6 @@ export interface RunOptions {
   readonly from: number;
   /** Faults that the checks must find: only in the test of the checks. */
   readonly plants: readonly string[];
-  readonly settleMs: number;
   readonly keep: boolean;
   readonly say: (line: string) => void;
 }
@@ -37,7 +39,7 @@ export interface RunResult {
   readonly seconds: number;
 }
 
-export async function runChaos({ rounds, seed, from, plants, settleMs, keep, say }: RunOptions): Promise<RunResult> {
+export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOptions): Promise<RunResult> {
   const beganMs = Date.now();
   const surprises: string[] = [];
   const stack = await Stack.start({ rounds: from + rounds, onSurprise: (what) => surprises.push(`Processes: ${what}`) });
@@ -61,7 +63,7 @@ export async function runChaos({ rounds, seed, from, plants, settleMs, keep, say
     const sinceMs = Date.now() - 1;
     const unplayed = await play.play(plan);
     for (const name of planted) await plant(name, stack);
-    const settled = await settle(stack, settleMs);
+    const settled = await settle(stack, planted.length === 0 ? SETTLE_MS : PLANTED_SETTLE_MS);
     watch.lookAtEveryByte();
     const histories = await historiesSince(stack.temporal.client, `fleet/${FLEET}`, sinceMs);
     const ends = histories.flatMap((history) => endOf(history) ?? []);
@@ -95,7 +97,7 @@ export async function runChaos({ rounds, seed, from, plants, settleMs, keep, say
   }
   for (const violation of violations) say(`VIOLATION ${violation}`);
   const counts = load.counts();
-  if (violations.length > 0) say(`again: npm run chaos -- --seed ${seed} --rounds ${played} --from ${from}\nkept: ${stack.directory} (logs, evidence, disks, database)`);
+  if (violations.length > 0) say(`again: npm run chaos -- --seed ${seed} --rounds ${Math.max(1, played)} --from ${from}\nkept: ${stack.directory} (logs, evidence, disks, database)`);
   else if (keep) say(`kept: ${stack.directory}`);
   else stack.remove();
   say(`${played} rounds, ${violations.length} violations, predictions ${counts.sent} sent, ${counts.failed} failed (and ${counts.whileKilled} while their server was killed)`);

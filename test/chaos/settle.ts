@@ -21,7 +21,7 @@ export interface Settled {
   readonly stable: Readonly<Record<Model, string | undefined>>;
 }
 
-export async function settle(stack: Stack, withinMs = SETTLE_MS): Promise<Settled> {
+export async function settle(stack: Stack, withinMs: number): Promise<Settled> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const settled = await lookAt(stack);
