@@ -1,14 +1,19 @@
-// The bytes of a version into a directory: a few lanes, each taking the next file, whole or not at all done with.
+// The bytes of a version into a directory: what is there already is kept, the rest comes over one of two paths (body-path.ts).
 
-import type { ListedFile, ManifestFile, SourceRef } from '../domain/source';
+import { fail } from '../domain/failures';
+import type { ManifestFile, SourceRef } from '../domain/source';
+import { bodyPathFor } from './body-path';
+import type { BodyPath } from './body-path';
 import type { SourceListing } from './listing';
-import { readBody } from './object-body';
-import { withRetries } from './retry';
+import { downloadOverLanes } from './own-download';
+import type { FetchedFile, OwnDownloadOptions } from './own-download';
+import { OwnPathCannotError } from './part-request';
+import type { Verify } from './part-file';
 import { openS3 } from './s3-client';
 import type { S3Handle, S3Options } from './s3-client';
+import { downloadBySdk } from './sdk-download';
 import type { SocketLedger } from './sockets';
-import { StagedFile } from './staged-file';
-import { BrokenBodyError } from './trouble';
+import { endpointOf } from './uri';
 import type { WatchdogLimits } from './watchdog';
 
 /** A file as it is on the disk now: path relative to the destination, bytes, 64 hex digits. */
@@ -18,7 +23,7 @@ export interface DownloadOptions extends S3Options, WatchdogLimits {
   readonly signal: AbortSignal;
   /** Remembers every socket of this call, for the proof. */
   readonly sockets: SocketLedger;
-  /** Files fetched at once. */
+  /** Connections, and so requests, at once. */
   readonly lanes?: number;
   /** Whole on this disk already: not fetched again where size and manifest agree. */
   readonly have?: readonly DownloadedFile[];
@@ -27,10 +32,32 @@ export interface DownloadOptions extends S3Options, WatchdogLimits {
   /** A file is whole, closed and, where there is a manifest, equal to it. Not fsynced: staging does that for all at once. */
   readonly onFile?: (done: DownloadedFile) => void;
   readonly backoffMs?: number;
+  /** Otherwise as body-path.ts decides. */
+  readonly body?: BodyPath['by'];
+}
+
+export interface FetchOptions extends Omit<DownloadOptions, 'have' | 'onFile'> {
+  readonly have?: readonly FetchedFile[];
+  readonly onFile?: (done: FetchedFile) => void;
+  /** sha256: of every file, beside what the source vouches for it by. checksum: only that. none: sizes alone. */
+  readonly verify?: Verify;
+  /** Every file is on the disk, not in the page cache, before it is told. */
+  readonly durable?: boolean;
+  readonly partBytes?: number;
+  /** For all lanes together. */
+  readonly bytesPerSecond?: number;
+  /** An open client of this source; otherwise one is opened and closed again. */
+  readonly s3?: S3Handle;
 }
 
 /** Enough to hide one server's round trips behind another's; more only queue on the same wire. */
 const LANES = 8;
+/** A request's round trip is small against it, and the parts a kill loses are small against a version. */
+export const PART_BYTES = 8 * 1024 * 1024;
+/** A source this slow all the way is a broken one: the watchdog's floor alone would let a GiB take 12 days. */
+const DEADLINE_BYTES_PER_SECOND = 128 * 1024;
+/** For the smallest version: longer than every retry of its parts. */
+const DEADLINE_MIN_MS = 10 * 60_000;
 
 /**
  * Every listed file into `destination`, which exists. Resolves in the order of the listing. Rejects with the signal's reason, or as
@@ -38,104 +65,83 @@ const LANES = 8;
  * nothing of it writes any more; partial files stay where they are and are no part of any answer.
  */
 export async function downloadFiles(ref: SourceRef, listing: SourceListing, destination: string, options: DownloadOptions): Promise<readonly DownloadedFile[]> {
+  const { have = [], onFile, ...rest } = options;
+  const told = onFile === undefined ? {} : { onFile: (file: FetchedFile) => onFile(hashed(file)) };
+  const files = await fetchFiles(ref, listing, destination, { ...rest, have: have.map((file) => ({ ...file, authority: 'size' as const })), ...told });
+  return files.map(hashed);
+}
+
+function hashed({ path, size, sha256 }: FetchedFile): DownloadedFile {
+  if (sha256 === undefined) throw new Error(`${path} was fetched without its sha256`);
+  return { path, size, sha256 };
+}
+
+/** As `downloadFiles`, for whoever chooses how much is checked and how durable it is. */
+export async function fetchFiles(ref: SourceRef, listing: SourceListing, destination: string, options: FetchOptions): Promise<readonly FetchedFile[]> {
   options.signal.throwIfAborted();
-  const s3 = openS3(ref, options);
-  const stop = new AbortController();
-  const abort = (): void => stop.abort(options.signal.reason);
-  options.signal.addEventListener('abort', abort, { once: true });
+  const s3 = options.s3 ?? openS3(ref, options);
+  const done = kept(listing, options.have ?? []);
+  const before = [...done.values()].reduce((sum, { size }) => sum + size, 0);
+  options.onProgress?.(before);
+  const deadline = new Deadline(listing, ref, options.signal);
+  const run = {
+    ...options, signal: deadline.signal, lanes: options.lanes ?? LANES, partBytes: options.partBytes ?? PART_BYTES, verify: options.verify ?? 'sha256', durable: options.durable ?? false,
+    onProgress: (bytes: number) => options.onProgress?.(before + bytes),
+    onFile: (file: FetchedFile) => {
+      done.set(file.path, file);
+      options.onFile?.(file);
+    },
+  };
   try {
-    const work = new Work(listing, options);
-    const lane = async (): Promise<void> => {
-      for (let file = work.next(); file && !stop.signal.aborted; file = work.next()) await fetchFile(s3, file, destination, work, { ...options, signal: stop.signal });
-    };
-    const lanes = Array.from({ length: options.lanes ?? LANES }, () => lane().catch((error: unknown) => stop.abort(error)));
-    await Promise.all(lanes);
-    options.signal.throwIfAborted();
-    stop.signal.throwIfAborted(); // With the first lane's failure, which stopped the others.
-    return work.done();
+    if (done.size < listing.files.length) await overEitherPath(s3, listing, done, destination, run, options.body);
+    deadline.signal.throwIfAborted();
+    return listing.files.map(({ path }) => done.get(path) ?? neverDone(path));
   } finally {
-    options.signal.removeEventListener('abort', abort);
-    await s3.close();
+    deadline.stop();
+    if (options.s3 === undefined) await s3.close();
   }
 }
 
-async function fetchFile(s3: S3Handle, file: ListedFile, destination: string, work: Work, options: DownloadOptions): Promise<void> {
-  const wanted = work.manifest.get(file.path);
-  const out = await StagedFile.create(destination, file.path);
-  let sha256: string;
+async function overEitherPath(s3: S3Handle, listing: SourceListing, done: ReadonlyMap<string, FetchedFile>, destination: string, options: OwnDownloadOptions, asked: BodyPath['by'] | undefined): Promise<void> {
+  const left = (): ReadonlySet<string> => new Set(listing.files.map(({ path }) => path).filter((path) => !done.has(path)));
+  if ((asked ?? bodyPathFor(s3.location).by) === 'sdk') return downloadBySdk(s3, listing, left(), destination, options);
+  const before = new Set(left());
   try {
-    sha256 = await withRetries({ ref: s3.ref, verb: 'get', key: file.key }, options, async () => {
-      // What a broken transfer left is continued only where a hash of the whole file decides in the end.
-      if (!wanted || out.size >= file.size) await restart(out, work);
-      await readBody(s3, file, { ...options, from: out.size }, {
-        begin: (at) => (at === out.size ? undefined : restart(out, work)),
-        chunk: async (bytes) => {
-          await out.write(bytes);
-          work.advance(bytes.length);
-        },
-      });
-      const found = out.sha256();
-      if (wanted && found !== wanted.sha256) throw new BrokenBodyError('sha256', wanted.sha256, found);
-      return found;
-    });
-  } finally {
-    await out.close();
+    return await downloadOverLanes(s3, listing, before, destination, options);
+  } catch (error) {
+    if (!(error instanceof OwnPathCannotError)) throw error;
   }
-  options.signal.throwIfAborted();
-  work.finish({ path: file.path, size: file.size, sha256 });
+  const bytes = listing.files.filter(({ path }) => before.has(path) && done.has(path)).reduce((sum, { size }) => sum + size, 0);
+  return downloadBySdk(s3, listing, left(), destination, { ...options, onProgress: (now) => options.onProgress(bytes + now) });
 }
 
-async function restart(out: StagedFile, work: Work): Promise<void> {
-  if (out.size === 0) return;
-  work.advance(-out.size);
-  await out.restart();
+/** What needs no fetching: of the listed size and, where there is a manifest, the listed bytes. */
+function kept(listing: SourceListing, have: readonly FetchedFile[]): Map<string, FetchedFile> {
+  const manifest = new Map((listing.manifest ?? []).map((file) => [file.path, file.sha256]));
+  const sizes = new Map(listing.files.map((file) => [file.path, file.size]));
+  return new Map(have.filter(({ path, size, sha256 }) => sizes.get(path) === size && (manifest.get(path) ?? sha256) === sha256).map((file) => [file.path, file]));
 }
 
-/** What is left to fetch, and what is done. */
-class Work {
-  readonly manifest: ReadonlyMap<string, ManifestFile>;
-  readonly #listing: SourceListing;
-  readonly #options: DownloadOptions;
-  readonly #done = new Map<string, DownloadedFile>();
-  readonly #left: ListedFile[];
-  #bytes = 0;
+function neverDone(path: string): never {
+  throw new Error(`${path} was neither fetched nor failed`);
+}
 
-  constructor(listing: SourceListing, options: DownloadOptions) {
-    this.#listing = listing;
-    this.#options = options;
-    this.manifest = new Map((listing.manifest ?? []).map((file) => [file.path, file]));
-    const have = new Map((options.have ?? []).map((file) => [file.path, file]));
-    for (const { path, size } of listing.files) {
-      const file = have.get(path);
-      const wanted = this.manifest.get(path);
-      if (file?.size !== size || (wanted && wanted.sha256 !== file.sha256)) continue;
-      this.#done.set(path, file);
-      this.#bytes += size;
-    }
-    // The largest first: begun last, it would run on alone.
-    this.#left = listing.files.filter((file) => !this.#done.has(file.path)).sort((a, b) => a.size - b.size);
-    options.onProgress?.(this.#bytes);
+/** The end of all patience with one download. */
+class Deadline {
+  readonly signal: AbortSignal;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor({ resolved: { bytes } }: SourceListing, ref: SourceRef, signal: AbortSignal) {
+    const late = new AbortController();
+    const ms = DEADLINE_MIN_MS + (bytes / DEADLINE_BYTES_PER_SECOND) * 1000;
+    this.#timer = setTimeout(() => late.abort(fail('SourceUnreachable', `get ${ref.uri} at ${endpointOf(ref)}: ${bytes} bytes not there after ${Math.round(ms / 1000)} s`, { tried: 'get', uri: ref.uri, want: bytes })), Math.min(ms, MAX_TIMER_MS));
+    this.signal = AbortSignal.any([signal, late.signal]);
   }
 
-  next(): ListedFile | undefined {
-    return this.#left.pop();
-  }
-
-  advance(bytes: number): void {
-    this.#bytes += bytes;
-    this.#options.onProgress?.(this.#bytes);
-  }
-
-  finish(file: DownloadedFile): void {
-    this.#done.set(file.path, file);
-    this.#options.onFile?.(file);
-  }
-
-  done(): readonly DownloadedFile[] {
-    return this.#listing.files.map(({ path }) => {
-      const file = this.#done.get(path);
-      if (!file) throw new Error(`${path} was neither fetched nor failed`);
-      return file;
-    });
+  stop(): void {
+    clearTimeout(this.#timer);
   }
 }
+
+/** What setTimeout can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;

@@ -14,7 +14,7 @@ import { parseEndpoint, parseS3Uri } from './uri';
 import type { S3Location } from './uri';
 
 /** A TCP and TLS handshake that takes longer will not carry gigabytes either; also bounds the wait for an endpoint that drops packets. */
-const CONNECT_TIMEOUT_MS = 5_000;
+export const CONNECT_TIMEOUT_MS = 5_000;
 
 export interface S3Options {
   /** Where `file:NAME` credentials are. */
@@ -29,6 +29,8 @@ export interface S3Handle {
   readonly ref: SourceRef;
   readonly location: S3Location;
   readonly sockets: SocketLedger;
+  /** Takes a socket opened beside the SDK for one of this client's: remembered, and closed with it. */
+  track(socket: Socket): void;
   /** Destroys every socket at once, in use or not, and resolves when all are closed. No new one can be opened. */
   close(): Promise<void>;
 }
@@ -62,6 +64,7 @@ export function openS3(ref: SourceRef, options: S3Options = {}): S3Handle {
     ref,
     location,
     sockets,
+    track: (socket) => void tracker.track(socket),
     close: async () => {
       await tracker.close();
       client.destroy();

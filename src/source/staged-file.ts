@@ -2,10 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { close, constants, fstat, open as openDescriptor } from 'node:fs';
 import { lstat, mkdir, open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { fail } from '../domain/failures';
 import { reasonNotPath } from './key-path';
 
@@ -29,24 +30,7 @@ export class StagedFile {
    * its bytes with a version that is served. Nor does it pass a link among the directories below `destination`.
    */
   static async create(destination: string, path: string): Promise<StagedFile> {
-    const why = reasonNotPath(path);
-    if (why !== undefined) throw new Error(`${JSON.stringify(path)} reached the disk unchecked: ${why}`);
-    return onDisk(path, async () => {
-      const components = path.split('/');
-      const name = components.pop() ?? '';
-      let directory = destination;
-      for (const component of components) {
-        directory = join(directory, component);
-        await mkdir(directory, { mode: DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EEXIST') throw error;
-        });
-        if (!(await lstat(directory)).isDirectory()) throw new Error(`${directory}: want a directory, found something else`);
-      }
-      const file = join(directory, name);
-      await rm(file, { force: true });
-      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-      return new StagedFile(await open(file, flags, FILE_MODE), path);
-    });
+    return onDisk(path, async () => new StagedFile(await openNew(destination, path, new Set(), (file) => open(file, NEW, FILE_MODE)), path));
   }
 
   get size(): number {
@@ -80,13 +64,64 @@ export class StagedFile {
   }
 }
 
-/** A full disk is a row; any other trouble of our own disk is not one the source could explain. */
+/** As `StagedFile.create`, for whoever writes by himself: gives the descriptor. @param directories those below `destination` that were looked at already */
+export async function createFile(destination: string, path: string, directories: Set<string>): Promise<number> {
+  return onDisk(path, () => openNew(destination, path, directories, (file) => promisify(openDescriptor)(file, NEW, FILE_MODE)));
+}
+
+/** What an earlier life left under this name, to go on with; nothing where it is not a file of this size, or is a link, or shares its bytes. */
+export async function reopenFile(destination: string, path: string, size: number): Promise<number | undefined> {
+  const file = await onDisk(path, () => placeOf(destination, path, new Set()));
+  const fd = await promisify(openDescriptor)(file, constants.O_RDWR | constants.O_NOFOLLOW).catch(() => undefined);
+  if (fd === undefined) return undefined;
+  const found = await promisify(fstat)(fd);
+  if (found.isFile() && found.size === size && found.nlink === 1) return fd;
+  await promisify(close)(fd);
+  return undefined;
+}
+
+const NEW = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** Where the file goes, its directories made. */
+async function placeOf(destination: string, path: string, directories: Set<string>): Promise<string> {
+  const why = reasonNotPath(path);
+  if (why !== undefined) throw new Error(`${JSON.stringify(path)} reached the disk unchecked: ${why}`);
+  const components = path.split('/');
+  const name = components.pop() ?? '';
+  let directory = destination;
+  for (const component of components) {
+    directory = join(directory, component);
+    if (directories.has(directory)) continue;
+    await mkdir(directory, { mode: DIRECTORY_MODE }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
+    if (!(await lstat(directory)).isDirectory()) throw new Error(`${directory}: want a directory, found something else`);
+    directories.add(directory);
+  }
+  return join(directory, name);
+}
+
+async function openNew<T>(destination: string, path: string, directories: Set<string>, open: (file: string) => Promise<T>): Promise<T> {
+  const file = await placeOf(destination, path, directories);
+  try {
+    return await open(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    await rm(file, { force: true });
+    return await open(file);
+  }
+}
+
 async function onDisk<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOSPC' || code === 'EDQUOT') throw fail('InsufficientDisk', `write ${path}: ${code}`, { file: path, found: code }, error);
-    throw error;
+    throw diskFailure(path, error);
   }
+}
+
+/** A full disk is a row; any other trouble of our own disk is not one the source could explain. */
+export function diskFailure(path: string, error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' ? fail('InsufficientDisk', `write ${path}: ${code}`, { file: path, found: code }, error) : error;
 }

@@ -22,6 +22,8 @@ export interface Doing {
 
 export interface Trouble {
   readonly tries: number;
+  /** The server has too much to do: whoever asks makes it worse. */
+  readonly busy?: boolean;
   readonly failure: (tried: number) => SegueError;
 }
 
@@ -91,7 +93,7 @@ function answered(status: number, error: SdkError, doing: Doing, row: Row): Trou
   if (doing.verb === 'get' && GONE.has(serverCode)) return row('SourceChanged', ONCE, `${found}: it was listed and is no longer there`, detail);
   if (status >= 300 && status < 400) return row('SourceUnreachable', ONCE, `${found}: not the endpoint or region of this bucket; redirects are not followed`, detail);
   if (status === 401 || status === 403) return row('SourceUnreachable', ONCE, `refused with ${status} ${serverCode}, credentials ${doing.ref.credentials}`, detail);
-  if (status === 408 || status === 429 || status >= 500) return row('SourceUnreachable', MAX_TRIES, found, detail);
+  if (status === 408 || status === 429 || status >= 500) return { ...row('SourceUnreachable', MAX_TRIES, found, detail), busy: true };
   // A success that cannot be read: some proxy's page, or a listing cut short.
   if (status < 300) return row('SourceUnreachable', MAX_TRIES, `answered ${status}, but not as an S3 server does`, { status });
   return row('SourceUnreachable', ONCE, found, detail);

@@ -8,7 +8,7 @@ export const IDLE_TIMEOUT_MS = 20_000;
 /** One KiB/s would take 12 days for a GiB: a source this slow is a broken one, whatever its TCP connection says. */
 export const FLOOR_BYTES_PER_SECOND = 1_024;
 /** Waiting time over which the floor is averaged: longer than the idle time, so that one pause alone is never called slow. */
-const FLOOR_WINDOW_MS = 30_000;
+export const FLOOR_WINDOW_MS = 30_000;
 
 export interface WatchdogLimits {
   readonly idleTimeoutMs?: number;

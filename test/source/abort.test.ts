@@ -17,142 +17,145 @@ import type { Kit } from './kit';
 const LIMIT_MS = 100;
 const RUNS = 30;
 const BIG = noise(1_200_000);
-let k: Kit;
-beforeAll(async () => {
-  k = await kit();
-  for (let i = 0; i < 12; i++) await k.put(`f${i}`, BIG);
-});
-afterAll(() => k.s3.stop());
-afterEach(() => k.s3.clearFaults());
 
-/** Aborts once `when` holds; what the world looks like at the moment the promise has settled. */
-async function aborted(run: (signal: AbortSignal) => Promise<unknown>, when: () => boolean): Promise<{ ms: number; reason: unknown }> {
-  const abort = new AbortController();
-  // Looks like trouble that is worth another try, and must not be taken for it.
-  const why = Object.assign(new Error('a newer attempt holds this model'), { code: 'ECONNRESET' });
-  const running = run(abort.signal).then(() => new Error('it completed'), (error: unknown) => error);
-  await until(when);
-  const at = performance.now();
-  abort.abort(why);
-  const reason = await running;
-  return { ms: performance.now() - at, reason: reason === why ? 'its reason' : reason };
-}
+describe.each(['own', 'sdk'] as const)('over the %s path', (body) => {
+  let k: Kit;
+  beforeAll(async () => {
+    k = await kit({}, body);
+    for (let i = 0; i < 12; i++) await k.put(`f${i}`, BIG);
+  });
+  afterAll(() => k.s3.stop());
+  afterEach(() => k.s3.clearFaults());
 
-const impatient = { backoffMs: 1, idleTimeoutMs: 60_000 };
-
-test.each([
-  ['headers do not come', () => k.s3.fault({ fault: { kind: 'slowHeaders', ms: 60_000 } }), () => k.s3.log().filter(({ fault }) => fault === 'slowHeaders').length === 8],
-  ['bodies stall', () => k.s3.fault({ fault: { kind: 'stall', afterBytes: 1_000_000 } }), () => k.s3.log().filter(({ fault, bytesSent }) => fault === 'stall' && bytesSent === 1_000_000).length === 8],
-  ['bodies trickle', () => k.s3.fault({ fault: { kind: 'trickle', bytesPerSecond: 50_000 } }), () => k.s3.log().filter(({ fault, bytesSent }) => fault === 'trickle' && bytesSent > 5_000).length === 8],
-])('while %s: all sockets and files are closed and the reason is told', async (_, fault, when) => {
-  const listing = await k.list();
-  fault();
-  const { ms, reason } = await aborted((signal) => downloadFiles(k.ref, listing, k.into, { ...impatient, signal, sockets: k.sockets }), when);
-  expect([reason, k.sockets.open().count, openBelow(k.into)]).toEqual(['its reason', 0, []]);
-  expect(ms).toBeLessThan(LIMIT_MS);
-  await until(async () => (await k.s3.connections()) === 0);
-  expect(k.s3.log().every(({ closedAtMs }) => closedAtMs !== undefined)).toBe(true);
-});
-
-test('while it waits to try again', async () => {
-  const listing = await k.list();
-  k.s3.fault({ key: '*/f11', fault: { kind: 'answer', status: 503, code: 'SlowDown' } });
-  const before = k.gets('f11').length;
-  const { ms, reason } = await aborted(
-    (signal) => downloadFiles(k.ref, { ...listing, files: listing.files.filter(({ path }) => path === 'f11') }, k.into, { ...impatient, backoffMs: 1e9, signal, sockets: k.sockets }),
-    () => k.gets('f11').length > before,
-  );
-  expect([reason, k.sockets.open().count]).toEqual(['its reason', 0]);
-  expect(ms).toBeLessThan(LIMIT_MS);
-});
-
-test('while the TLS handshake hangs', async () => {
-  const mute = createServer().listen(0, '127.0.0.1');
-  await once(mute, 'listening');
-  const accepted: Socket[] = [];
-  mute.on('connection', (socket: Socket) => accepted.push(socket.on('error', () => undefined).resume()));
-  const ref = { ...k.ref, endpoint: `https://127.0.0.1:${(mute.address() as AddressInfo).port}` };
-  const listing = await k.list();
-  const { ms, reason } = await aborted((signal) => downloadFiles(ref, listing, k.into, { ...impatient, signal, sockets: k.sockets }), () => accepted.length === 8);
-  expect([reason, k.sockets.open().count]).toEqual(['its reason', 0]);
-  expect(ms).toBeLessThan(LIMIT_MS);
-  await until(() => accepted.every((socket) => socket.closed));
-  mute.close();
-});
-
-test('while a credentials provider thinks, and nothing is sent once it has thought', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'segue-profile-'));
-  const [config, began] = [join(directory, 'config'), join(directory, 'began')];
-  writeFileSync(config, `[profile slow]\ncredential_process = /bin/sh -c "touch ${began}; sleep 0.5; touch ${began}.done; echo '{\\"Version\\":1,\\"AccessKeyId\\":\\"a\\",\\"SecretAccessKey\\":\\"b\\"}'"\n`);
-  const before = process.env['AWS_CONFIG_FILE'];
-  process.env['AWS_CONFIG_FILE'] = config;
-  try {
-    const requests = k.s3.log().length;
-    const { ms, reason } = await aborted((signal) => listSource({ ...k.ref, credentials: 'profile:slow' }, { ...impatient, signal }), () => readdirSync(directory).includes('began'));
-    expect(reason).toBe('its reason');
-    expect(ms).toBeLessThan(LIMIT_MS);
-    await until(() => readdirSync(directory).includes('began.done'));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(k.s3.log()).toHaveLength(requests);
-  } finally {
-    if (before === undefined) delete process.env['AWS_CONFIG_FILE'];
-    else process.env['AWS_CONFIG_FILE'] = before;
-  }
-});
-
-test('while a listing hangs', async () => {
-  k.s3.fault({ on: 'ListObjectsV2', fault: { kind: 'slowHeaders', ms: 60_000 } });
-  const { ms, reason } = await aborted((signal) => k.list({ ...impatient, signal, sockets: k.sockets }), () => k.s3.log().at(-1)?.fault === 'slowHeaders');
-  expect([reason, k.sockets.open().count]).toEqual(['its reason', 0]);
-  expect(ms).toBeLessThan(LIMIT_MS);
-});
-
-test('before it begins: not a socket is opened', async () => {
-  const listing = await k.list();
-  const opened = k.sockets.opened;
-  await expect(downloadFiles(k.ref, listing, k.into, { signal: AbortSignal.abort(new Error('no')), sockets: k.sockets })).rejects.toThrow('no');
-  await expect(k.list({ signal: AbortSignal.abort(new Error('no')), sockets: k.sockets })).rejects.toThrow('no');
-  expect(k.sockets.opened).toBe(opened);
-});
-
-test('at any instant of a download that runs: never later than 100 ms, never a byte afterwards', async () => {
-  const listing = await k.list();
-  const took: number[] = [];
-  for (let i = 0; i < RUNS; i++) {
+  /** Aborts once `when` holds; what the world looks like at the moment the promise has settled. */
+  async function aborted(run: (signal: AbortSignal) => Promise<unknown>, when: () => boolean): Promise<{ ms: number; reason: unknown }> {
     const abort = new AbortController();
-    const enough = (i / RUNS) * 12 * BIG.length;
-    let progress = 0;
-    let at = 0;
-    const onProgress = (bytes: number): void => {
-      progress = bytes;
-      if (bytes < enough || abort.signal.aborted) return;
-      at = performance.now();
-      abort.abort(new Error('superseded'));
-    };
-    const running = downloadFiles(k.ref, listing, k.into, { ...impatient, signal: abort.signal, sockets: k.sockets, onProgress });
-    await expect(running).rejects.toThrow('superseded');
-    took.push(performance.now() - at);
-    expect([k.sockets.open().count, openBelow(k.into)]).toEqual([0, []]);
-    const then = progress;
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(progress).toBe(then);
+    // Looks like trouble that is worth another try, and must not be taken for it.
+    const why = Object.assign(new Error('a newer attempt holds this model'), { code: 'ECONNRESET' });
+    const running = run(abort.signal).then(() => new Error('it completed'), (error: unknown) => error);
+    await until(when);
+    const at = performance.now();
+    abort.abort(why);
+    const reason = await running;
+    return { ms: performance.now() - at, reason: reason === why ? 'its reason' : reason };
   }
-  expect(Math.max(...took)).toBeLessThan(LIMIT_MS);
-});
 
-test.each([{}, { checksums: ['crc32c' as const] }])('between the headers and the first byte, while the sink still prepares (object with %j)', async (put) => {
-  await k.put('prepared', BIG, put);
-  const file = (await k.list()).files.find(({ path }) => path === 'prepared')!;
-  const s3 = openS3(k.ref, { sockets: k.sockets });
-  const abort = new AbortController();
-  const chunks: Buffer[] = [];
-  const begin = async (): Promise<void> => {
-    abort.abort(new Error('superseded'));
-    await until(() => k.sockets.open().count === 0);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  };
-  await expect(readBody(s3, file, { signal: abort.signal }, { begin, chunk: (bytes) => void chunks.push(bytes) })).rejects.toThrow('superseded');
-  expect(chunks).toEqual([]);
-  await s3.close();
-  await k.s3.delete('models', 'half/1/prepared');
+  const impatient = { backoffMs: 1, idleTimeoutMs: 60_000, body };
+
+  test.each([
+    ['headers do not come', () => k.s3.fault({ fault: { kind: 'slowHeaders', ms: 60_000 } }), () => k.s3.log().filter(({ fault }) => fault === 'slowHeaders').length === 8],
+    ['bodies stall', () => k.s3.fault({ fault: { kind: 'stall', afterBytes: 1_000_000 } }), () => k.s3.log().filter(({ fault, bytesSent }) => fault === 'stall' && bytesSent === 1_000_000).length === 8],
+    ['bodies trickle', () => k.s3.fault({ fault: { kind: 'trickle', bytesPerSecond: 50_000 } }), () => k.s3.log().filter(({ fault, bytesSent }) => fault === 'trickle' && bytesSent > 5_000).length === 8],
+  ])('while %s: all sockets and files are closed and the reason is told', async (_, fault, when) => {
+    const listing = await k.list();
+    fault();
+    const { ms, reason } = await aborted((signal) => downloadFiles(k.ref, listing, k.into, { ...impatient, signal, sockets: k.sockets }), when);
+    expect([reason, k.sockets.open().count, openBelow(k.into)]).toEqual(['its reason', 0, []]);
+    expect(ms).toBeLessThan(LIMIT_MS);
+    await until(async () => (await k.s3.connections()) === 0);
+    expect(k.s3.log().every(({ closedAtMs }) => closedAtMs !== undefined)).toBe(true);
+  });
+
+  test('while it waits to try again', async () => {
+    const listing = await k.list();
+    k.s3.fault({ key: '*/f11', fault: { kind: 'answer', status: 503, code: 'SlowDown' } });
+    const before = k.gets('f11').length;
+    const { ms, reason } = await aborted(
+      (signal) => downloadFiles(k.ref, { ...listing, files: listing.files.filter(({ path }) => path === 'f11') }, k.into, { ...impatient, backoffMs: 1e9, signal, sockets: k.sockets }),
+      () => k.gets('f11').length > before,
+    );
+    expect([reason, k.sockets.open().count]).toEqual(['its reason', 0]);
+    expect(ms).toBeLessThan(LIMIT_MS);
+  });
+
+  test('while the TLS handshake hangs', async () => {
+    const mute = createServer().listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const accepted: Socket[] = [];
+    mute.on('connection', (socket: Socket) => accepted.push(socket.on('error', () => undefined).resume()));
+    const ref = { ...k.ref, endpoint: `https://127.0.0.1:${(mute.address() as AddressInfo).port}` };
+    const listing = await k.list();
+    const { ms, reason } = await aborted((signal) => downloadFiles(ref, listing, k.into, { ...impatient, signal, sockets: k.sockets }), () => accepted.length === 8);
+    expect([reason, k.sockets.open().count]).toEqual(['its reason', 0]);
+    expect(ms).toBeLessThan(LIMIT_MS);
+    await until(() => accepted.every((socket) => socket.closed));
+    mute.close();
+  });
+
+  test('while a credentials provider thinks, and nothing is sent once it has thought', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'segue-profile-'));
+    const [config, began] = [join(directory, 'config'), join(directory, 'began')];
+    writeFileSync(config, `[profile slow]\ncredential_process = /bin/sh -c "touch ${began}; sleep 0.5; touch ${began}.done; echo '{\\"Version\\":1,\\"AccessKeyId\\":\\"a\\",\\"SecretAccessKey\\":\\"b\\"}'"\n`);
+    const before = process.env['AWS_CONFIG_FILE'];
+    process.env['AWS_CONFIG_FILE'] = config;
+    try {
+      const requests = k.s3.log().length;
+      const { ms, reason } = await aborted((signal) => listSource({ ...k.ref, credentials: 'profile:slow' }, { ...impatient, signal }), () => readdirSync(directory).includes('began'));
+      expect(reason).toBe('its reason');
+      expect(ms).toBeLessThan(LIMIT_MS);
+      await until(() => readdirSync(directory).includes('began.done'));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      expect(k.s3.log()).toHaveLength(requests);
+    } finally {
+      if (before === undefined) delete process.env['AWS_CONFIG_FILE'];
+      else process.env['AWS_CONFIG_FILE'] = before;
+    }
+  });
+
+  test('while a listing hangs', async () => {
+    k.s3.fault({ on: 'ListObjectsV2', fault: { kind: 'slowHeaders', ms: 60_000 } });
+    const { ms, reason } = await aborted((signal) => k.list({ ...impatient, signal, sockets: k.sockets }), () => k.s3.log().at(-1)?.fault === 'slowHeaders');
+    expect([reason, k.sockets.open().count]).toEqual(['its reason', 0]);
+    expect(ms).toBeLessThan(LIMIT_MS);
+  });
+
+  test('before it begins: not a socket is opened', async () => {
+    const listing = await k.list();
+    const opened = k.sockets.opened;
+    await expect(downloadFiles(k.ref, listing, k.into, { signal: AbortSignal.abort(new Error('no')), sockets: k.sockets })).rejects.toThrow('no');
+    await expect(k.list({ signal: AbortSignal.abort(new Error('no')), sockets: k.sockets })).rejects.toThrow('no');
+    expect(k.sockets.opened).toBe(opened);
+  });
+
+  test('at any instant of a download that runs: never later than 100 ms, never a byte afterwards', async () => {
+    const listing = await k.list();
+    const took: number[] = [];
+    for (let i = 0; i < RUNS; i++) {
+      const abort = new AbortController();
+      const enough = (i / RUNS) * 12 * BIG.length;
+      let progress = 0;
+      let at = 0;
+      const onProgress = (bytes: number): void => {
+        progress = bytes;
+        if (bytes < enough || abort.signal.aborted) return;
+        at = performance.now();
+        abort.abort(new Error('superseded'));
+      };
+      const running = downloadFiles(k.ref, listing, k.into, { ...impatient, signal: abort.signal, sockets: k.sockets, onProgress });
+      await expect(running).rejects.toThrow('superseded');
+      took.push(performance.now() - at);
+      expect([k.sockets.open().count, openBelow(k.into)]).toEqual([0, []]);
+      const then = progress;
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(progress).toBe(then);
+    }
+    expect(Math.max(...took)).toBeLessThan(LIMIT_MS);
+  });
+
+  test.each([{}, { checksums: ['crc32c' as const] }])('between the headers and the first byte, while the sink still prepares (object with %j)', async (put) => {
+    await k.put('prepared', BIG, put);
+    const file = (await k.list()).files.find(({ path }) => path === 'prepared')!;
+    const s3 = openS3(k.ref, { sockets: k.sockets });
+    const abort = new AbortController();
+    const chunks: Buffer[] = [];
+    const begin = async (): Promise<void> => {
+      abort.abort(new Error('superseded'));
+      await until(() => k.sockets.open().count === 0);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    await expect(readBody(s3, file, { signal: abort.signal }, { begin, chunk: (bytes) => void chunks.push(bytes) })).rejects.toThrow('superseded');
+    expect(chunks).toEqual([]);
+    await s3.close();
+    await k.s3.delete('models', 'half/1/prepared');
+  });
 });

@@ -28,12 +28,13 @@ export interface Kit {
   gets(path: string): readonly { readonly range?: string; readonly status: number; readonly bytesSent: number }[];
 }
 
-export async function kit(options: S3ServerOptions = {}): Promise<Kit> {
+/** @param body over which path bodies come; both must do the same */
+export async function kit(options: S3ServerOptions = {}, body: 'own' | 'sdk' = 'own'): Promise<Kit> {
   const s3 = await startS3(options);
   const ref: SourceRef = { uri: 's3://models/half/1/', endpoint: s3.url, region: 'us-east-1', credentials: 'anonymous' };
   const sockets = new SocketLedger();
   const into = mkdtempSync(join(tmpdir(), 'segue-fetch-'));
-  const patience = { backoffMs: 1, idleTimeoutMs: 150, signal: new AbortController().signal };
+  const patience = { backoffMs: 1, body, idleTimeoutMs: 250, signal: new AbortController().signal };
   const list = (more: Partial<ListOptions> = {}): Promise<SourceListing> => listSource(ref, { ...patience, ...more });
   return {
     s3, ref, sockets, into, list,

@@ -1,0 +1,232 @@
+// One file of a version while its parts arrive, in any order: each piece to its place on the disk, and, in the file's order, to its checksums.
+
+import { close, constants, fdatasync, ftruncate, open } from 'node:fs';
+import { promisify } from 'node:util';
+import type { ListedFile } from '../domain/source';
+import { wantedOf } from './authority';
+import type { Wanted } from './authority';
+import type { Algorithm } from './checksum';
+import type { DiskWrites } from './disk-writes';
+import { hashInline } from './hash-threads';
+import type { Digests, FileHash, HashThreads } from './hash-threads';
+import { SLAB_BYTES } from './slabs';
+import type { Slab, SlabRing } from './slabs';
+import { createFile, diskFailure, reopenFile } from './staged-file';
+
+/** Asking a thread costs about 30 µs of the reading one; hashing this much costs it 150. */
+const INLINE_BYTES = 256 * 1024;
+/** What O_DIRECT asks of offset, length and memory: at most a page. */
+const DIRECT_ALIGN = 4096;
+/** From here on the cost of a second descriptor is nothing, and the page cache would only hold what nobody reads soon. */
+const DIRECT_FROM_BYTES = 16 * 1024 * 1024;
+
+export type Verify = 'sha256' | 'checksum' | 'none';
+
+export interface PartFileOptions {
+  readonly verify: Verify;
+  readonly hashes: HashThreads;
+  readonly writes: DiskWrites;
+  /** Past the page cache, and on the disk before the file counts as whole. */
+  readonly durable: boolean;
+  /** A write failed: the whole download ends. */
+  readonly onFailure: (error: unknown) => void;
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** From `from` up to and without `to`. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface Outcome {
+  readonly digests: Digests;
+  readonly wanted: Wanted;
+}
+
+export class PartFile {
+  /** Resolves when every byte is written and hashed. Again after `restart`. */
+  whole: Promise<Outcome>;
+  wanted: Wanted | undefined;
+  restarts = 0;
+  readonly listed: ListedFile;
+  readonly #manifestSha256: string | undefined;
+  readonly #options: PartFileOptions;
+  #settle: (outcome: Promise<Outcome>) => void = () => undefined;
+  #hash: FileHash | undefined;
+  /** Hashed, or on its way there, up to here. */
+  #frontier = 0;
+  readonly #ahead = new Map<number, Piece>();
+  #there: Range[] = [];
+  #settled = false;
+  #unwritten: number;
+  #unhashed: number;
+  #fd = -1;
+  #directFd = -1;
+
+  constructor(listed: ListedFile, manifestSha256: string | undefined, options: PartFileOptions) {
+    this.listed = listed;
+    this.#manifestSha256 = manifestSha256;
+    this.#options = options;
+    this.#unwritten = this.#unhashed = listed.size;
+    this.whole = this.#promise();
+  }
+
+  get isOpen(): boolean {
+    return this.#fd >= 0;
+  }
+
+  /** @param there what another life of this download wrote of it: kept, and read again for the checksums */
+  async open(destination: string, path: string, directories: Set<string>, there: readonly Range[], directAllowed: boolean): Promise<void> {
+    const { size } = this.listed;
+    if (there.length > 0) this.#fd = await reopenFile(destination, path, size) ?? -1;
+    if (this.#fd < 0) this.#fd = await createFile(destination, path, directories);
+    else this.#there = [...there].sort((a, b) => a.from - b.from);
+    await onDisk(path, async () => {
+      if (size > SLAB_BYTES) await promisify(ftruncate)(this.#fd, size);
+      if (directAllowed && this.#options.durable && size >= DIRECT_FROM_BYTES) this.#directFd = await openDirect(this.#fd);
+    });
+    const kept = this.#there.reduce((sum, range) => sum + range.to - range.from, 0);
+    this.#unwritten -= kept;
+    this.#options.onBytes(kept);
+  }
+
+  /** Only the server's answer about the whole object can say what it will be held against. */
+  get needsHead(): boolean {
+    return this.#options.verify !== 'none' && this.#manifestSha256 === undefined;
+  }
+
+  /** The parts of it that are there already, once it is open. */
+  get there(): readonly Range[] {
+    return this.#there;
+  }
+
+  /** Before its first byte: what it will be held against. */
+  decide(headers: ReadonlyMap<string, string>): void {
+    if (this.wanted !== undefined) return this.#check(); // An empty file has no byte that would.
+    const { verify } = this.#options;
+    this.wanted = verify === 'none' ? { authority: 'size' } : wantedOf(headers, this.#manifestSha256);
+    this.#startHash();
+    this.#advance();
+    this.#check();
+  }
+
+  #startHash(): void {
+    const algorithms = new Set<Algorithm>();
+    if (this.#options.verify === 'sha256') algorithms.add('sha256');
+    if (this.wanted?.algorithm !== undefined) algorithms.add(this.wanted.algorithm);
+    if (algorithms.size === 0) this.#unhashed = 0;
+    else this.#hash = this.listed.size <= INLINE_BYTES ? hashInline([...algorithms]) : this.#options.hashes.open([...algorithms]);
+  }
+
+  /** Takes what was filled of a ring since its last cut, for this offset. `written` is called when it is in the file. */
+  take(ring: SlabRing, at: number, written: (bytes: number) => void): void {
+    const cut = ring.cut(this.#hash === undefined ? 1 : 2);
+    if (cut === undefined) return;
+    const { slab, length } = cut;
+    const bytes = slab.bytes.subarray(0, length);
+    const run = this.restarts;
+    const direct = this.#directFd >= 0 && at % DIRECT_ALIGN === 0 && length % DIRECT_ALIGN === 0;
+    this.#options.writes.write(direct ? this.#directFd : this.#fd, bytes, at, (error) => {
+      ring.release(slab);
+      if (error !== undefined) this.#options.onFailure(diskFailure(this.listed.path, error));
+      else if (run === this.restarts) {
+        this.#unwritten -= length;
+        this.#options.onBytes(length);
+        written(length);
+        this.#check();
+      }
+    });
+    if (this.#hash === undefined) return;
+    this.#ahead.set(at, { slab, bytes, release: ring.release });
+    this.#advance();
+  }
+
+  /** Hands to the checksums what comes next in the file's order. */
+  #advance(): void {
+    const hash = this.#hash;
+    if (hash === undefined) return;
+    const run = this.restarts;
+    const hashed = (bytes: number): void => {
+      if (run !== this.restarts) return;
+      this.#unhashed -= bytes;
+      this.#check();
+    };
+    for (;;) {
+      const piece = this.#ahead.get(this.#frontier);
+      const range = this.#there.find(({ from }) => from === this.#frontier);
+      if (piece !== undefined) {
+        this.#ahead.delete(this.#frontier);
+        this.#frontier += piece.bytes.length;
+        hash.update(piece.bytes, () => {
+          piece.release(piece.slab);
+          hashed(piece.bytes.length);
+        });
+      } else if (range !== undefined) {
+        this.#frontier = range.to;
+        hash.read(this.#fd, range.from, range.to, (error) => {
+          if (error !== undefined) this.#options.onFailure(diskFailure(this.listed.path, error));
+          else hashed(range.to - range.from);
+        });
+      } else return;
+    }
+  }
+
+  #check(): void {
+    const { wanted } = this;
+    if (this.#settled || this.#unwritten > 0 || this.#unhashed > 0 || wanted === undefined) return;
+    this.#settled = true;
+    const digests = this.#hash?.digest() ?? Promise.resolve({});
+    this.#settle(digests.then((found) => ({ digests: found, wanted })));
+  }
+
+  /** Everything of it is fetched again. */
+  restart(): void {
+    this.#options.onBytes(this.#unwritten - this.listed.size);
+    this.restarts++;
+    for (const { slab, release } of this.#ahead.values()) release(slab);
+    this.#ahead.clear();
+    this.#there = [];
+    this.#frontier = 0;
+    this.#unwritten = this.#unhashed = this.listed.size;
+    if (this.#settled) this.whole = this.#promise();
+    this.#settled = false;
+    this.#startHash();
+  }
+
+  /** Makes it last, where that was asked for, and closes it. */
+  async finish(): Promise<void> {
+    if (this.#options.durable) await onDisk(this.listed.path, () => promisify(fdatasync)(this.#fd));
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    const open = [this.#fd, this.#directFd].filter((fd) => fd >= 0);
+    this.#fd = this.#directFd = -1;
+    await onDisk(this.listed.path, async () => { for (const fd of open) await promisify(close)(fd); });
+  }
+
+  #promise(): Promise<Outcome> {
+    return new Promise((resolve) => { this.#settle = resolve; });
+  }
+}
+
+interface Piece {
+  readonly slab: Slab;
+  readonly bytes: Buffer;
+  readonly release: (slab: Slab) => void;
+}
+
+async function onDisk(path: string, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    throw diskFailure(path, error);
+  }
+}
+
+/** A second descriptor of the same file, past the page cache; none where this file system, or this system, has no such thing. */
+async function openDirect(fd: number): Promise<number> {
+  if (constants.O_DIRECT === undefined) return -1;
+  return promisify(open)(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_DIRECT).catch(() => -1);
+}

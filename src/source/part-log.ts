@@ -1,0 +1,93 @@
+// Which parts of a version are written already, line by line, beside the files themselves: what a download believes after its process was killed. One small append per part,
+// after the part: at most the parts under way are fetched again. A kill loses no page of the kernel's; a power cut may, so a log of another boot is not believed.
+
+import { close, constants, open, write } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Pin } from '../domain/names';
+import type { Range } from './part-file';
+
+/** No object can have this name (key-path.ts refuses the backslash), so it never stands in a file's place. */
+export const PART_LOG_NAME = 'parts\\log';
+
+interface Line {
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export class PartLog {
+  readonly #fd: number;
+  #lines = '';
+  #writing: Promise<void> | undefined;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Goes on with the log of this directory where it speaks of the same objects in the same life of the machine; begins a new one otherwise. */
+  static async open(directory: string, pin: Pin): Promise<{ readonly log: PartLog; readonly written: ReadonlyMap<string, readonly Range[]> }> {
+    const file = join(directory, PART_LOG_NAME);
+    const head = JSON.stringify({ pin, boot: await bootId() });
+    const [first, ...lines] = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+    const written = first === head ? rangesOf(lines) : new Map<string, Range[]>();
+    if (first !== head) await rm(file, { force: true });
+    const log = new PartLog(await promisify(open)(file, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600));
+    // A line that was cut short by the kill ends here.
+    log.#append(first === head ? '\n' : `${head}\n`);
+    return { log, written };
+  }
+
+  written(path: string, { from, to }: Range): void {
+    this.#append(`${JSON.stringify({ path, from, to } satisfies Line)}\n`);
+  }
+
+  #append(text: string): void {
+    this.#lines += text;
+    this.#writing ??= this.#write();
+  }
+
+  /** A line that cannot be written costs a part fetched twice, should we be killed; no more. */
+  async #write(): Promise<void> {
+    while (this.#lines !== '') {
+      const lines = this.#lines;
+      this.#lines = '';
+      await promisify(write)(this.#fd, lines).catch(() => undefined);
+    }
+    this.#writing = undefined;
+  }
+
+  async close(): Promise<void> {
+    await this.#writing;
+    await promisify(close)(this.#fd);
+  }
+}
+
+/** The version is whole: nothing of it is to be resumed. */
+export async function removePartLog(directory: string): Promise<void> {
+  await rm(join(directory, PART_LOG_NAME), { force: true });
+}
+
+function rangesOf(lines: readonly string[]): ReadonlyMap<string, readonly Range[]> {
+  const found = new Map<string, Range[]>();
+  for (const line of lines) {
+    const { path, from, to } = parsed(line) ?? {};
+    if (path === undefined || from === undefined || to === undefined) continue;
+    found.set(path, [...(found.get(path) ?? []), { from, to }]);
+  }
+  return found;
+}
+
+function parsed(line: string): Partial<Line> | undefined {
+  try {
+    return JSON.parse(line) as Partial<Line>;
+  } catch {
+    return undefined; // Empty, or cut short.
+  }
+}
+
+/** Changes with every start of the kernel. Where there is none to read, no log is ever believed. */
+async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => `${Date.now()} ${Math.random()}`)).trim();
+}
