@@ -1,11 +1,12 @@
 // Activities that need no host: parsing, and talking to the fleet.
 
-import { ApplicationFailure, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
+import { ApplicationFailure, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { defineUpdate } from '@temporalio/workflow';
-import type { ClaimRequest, Settlement } from '../domain/fleet';
+import type { ClaimRequest, ClosedRun, RolloutRef, Settlement } from '../domain/fleet';
 import { agentQueue, CONTROL_QUEUE, fleetWorkflowId, type FleetName, type ServerName } from '../domain/names';
 import type { RolloutRequest } from '../domain/request';
 import type { Claim } from '../domain/rollout-state';
+import type { Verdict } from '../domain/verdict';
 import { asActivity } from './failing';
 import { parseRequest, parseUpdate } from './request';
 
@@ -29,12 +30,14 @@ export function createControlActivities({ client }: { readonly client: Client })
 
     /** Update-with-start on the fleet, idempotent by the rollout's run: a retry gets the same epoch. */
     claimModel: ({ fleet, ...request }: ClaimRequest & { readonly fleet: FleetName }): Promise<Claim> => asActivity(async () => {
+      // Not the workflow's own start time: after a reset that is still the first one's, and a reset is a new wish.
+      const { startTime } = await client.workflow.getHandle(request.workflowId, request.runId).describe().catch((error: unknown) => { throw unanswered(error, 'Temporal', 'when the rollout was started'); });
       const startWorkflowOperation = new WithStartWorkflowOperation('fleet', { workflowId: fleetWorkflowId(fleet), taskQueue: CONTROL_QUEUE, args: [{ fleet }], workflowIdConflictPolicy: 'USE_EXISTING' });
       try {
-        return await client.withDeadline(Date.now() + CLAIM_CALL_MS, () => client.workflow.executeUpdateWithStart(claimUpdate, { startWorkflowOperation, args: [request], updateId: request.runId }));
+        return await client.withDeadline(Date.now() + CLAIM_CALL_MS, () => client.workflow.executeUpdateWithStart(claimUpdate, { startWorkflowOperation, args: [{ ...request, startedMs: startTime.getTime() }], updateId: request.runId }));
       } catch (error) {
         if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) throw error.cause;
-        throw unanswered(error, 'claim');
+        throw unanswered(error, 'the fleet', 'claim');
       }
     }),
 
@@ -43,7 +46,7 @@ export function createControlActivities({ client }: { readonly client: Client })
       try {
         await client.workflow.signalWithStart('fleet', { workflowId: fleetWorkflowId(fleet), taskQueue: CONTROL_QUEUE, args: [{ fleet }], signal: 'settle', signalArgs: [last] });
       } catch (error) {
-        throw unanswered(error, 'settle');
+        throw unanswered(error, 'the fleet', 'settle');
       }
     }),
 
@@ -53,8 +56,26 @@ export function createControlActivities({ client }: { readonly client: Client })
         await client.workflow.start('rollout', { workflowId, taskQueue: CONTROL_QUEUE, args: [input], workflowIdConflictPolicy: 'USE_EXISTING', workflowIdReusePolicy: 'REJECT_DUPLICATE' });
       } catch (error) {
         if (error instanceof WorkflowExecutionAlreadyStartedError) return;
-        throw unanswered(error, 'the start of a rollout');
+        throw unanswered(error, 'Temporal', 'the start of a rollout');
       }
+    }),
+
+    /** Those of the runs that are closed or that nobody knows, with their outcome where they completed. */
+    checkRuns: ({ runs }: { readonly runs: readonly RolloutRef[] }): Promise<readonly ClosedRun[]> => asActivity(async () => {
+      const closed: ClosedRun[] = [];
+      for (const { workflowId, runId } of runs) {
+        const handle = client.workflow.getHandle(workflowId, runId);
+        try {
+          const { status } = await handle.describe();
+          if (status.name === 'RUNNING' || status.name === 'PAUSED' || status.name === 'UNSPECIFIED' || status.name === 'UNKNOWN') continue;
+          const outcome = status.name === 'COMPLETED' ? ((await handle.result()) as Partial<Verdict>).outcome : undefined;
+          closed.push({ runId, ...(outcome === undefined ? {} : { outcome }) });
+        } catch (error) {
+          if (!(error instanceof WorkflowNotFoundError)) throw unanswered(error, 'Temporal', `whether ${workflowId} is open`);
+          closed.push({ runId });
+        }
+      }
+      return closed;
     }),
 
     /** Those of the servers whose queue nobody has polled lately. */
@@ -73,7 +94,7 @@ export function createControlActivities({ client }: { readonly client: Client })
 /** By name: the definition in src/workflows belongs to the sandbox. */
 const claimUpdate = defineUpdate<Claim, [ClaimRequest]>('claim');
 
-/** The fleet did not answer this time: asked again, because both calls are idempotent. */
-function unanswered(error: unknown, what: string): ApplicationFailure {
-  return ApplicationFailure.retryable(`the fleet did not answer ${what}: ${error instanceof Error ? error.message : String(error)}`, 'ServerUnreachable');
+/** No answer this time: asked again, because every call is idempotent. */
+function unanswered(error: unknown, who: string, what: string): ApplicationFailure {
+  return ApplicationFailure.retryable(`${who} did not answer ${what}: ${error instanceof Error ? error.message : String(error)}`, 'ServerUnreachable');
 }

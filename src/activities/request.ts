@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { nearest } from '../domain/did-you-mean';
 import { fail, type SegueError } from '../domain/failures';
-import { parseVersion, type Digest, type FleetName, type ModelName, type ServerName, type Version } from '../domain/names';
+import { NAME, parseVersion, type Digest, type FleetName, type ModelName, type ServerName, type Version } from '../domain/names';
 import type { Probe, RolloutRequest, Strategy, TensorValue, Wave } from '../domain/request';
 import { isArchive, type SourceRef } from '../domain/source';
 
@@ -11,8 +11,6 @@ import { isArchive, type SourceRef } from '../domain/source';
 const MAX_INPUT_BYTES = 64 * 1024;
 /** A month: longer waits are forgotten waits. */
 const MAX_SECONDS = 30 * 24 * 3600;
-/** Names become directories, task queues and workflow ids. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 
 const name = (what: string) => z.string().regex(NAME, `a ${what} is 1 to 128 letters, digits, dots, dashes or underscores and begins with a letter or digit`);

@@ -1,6 +1,7 @@
 // How single arguments are read: each gives a value or one sentence about what was wanted.
 
 import { InvalidArgumentError } from 'commander';
+import { isName } from '../domain/names';
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
@@ -24,7 +25,7 @@ export function port(text: string): number {
 
 /** Names of fleets and servers become task queues, workflow ids and directories. */
 export function name(text: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text)) throw new InvalidArgumentError('A name is 1 to 128 letters, digits, dots, dashes or underscores and begins with a letter or digit.');
+  if (!isName(text)) throw new InvalidArgumentError('A name is 1 to 128 letters, digits, dots, dashes or underscores and begins with a letter or digit.');
   return text;
 }
 

@@ -11,7 +11,8 @@ export type FleetAction =
   | { readonly do: 'repair'; readonly model: ModelName; readonly servers: readonly ServerName[] }
   | { readonly do: 'start'; readonly model: ModelName; readonly own: OwnRollout; readonly input: OwnInput }
   | { readonly do: 'giveUp'; readonly model: ModelName; readonly workflowId: string }
-  | { readonly do: 'check'; readonly servers: readonly ServerName[] }
+  /** Who of these polls, and whether the runs that hold a model are still open. */
+  | { readonly do: 'check'; readonly servers: readonly ServerName[]; readonly holders: readonly RolloutRef[] }
   | { readonly do: 'complete' };
 
 /** The request of a rollout that the fleet starts, as anybody would write it. */
@@ -119,12 +120,16 @@ export function behindOf({ members, models }: FleetState, model: ModelName): rea
   }).sort((a, b) => (a.server < b.server ? -1 : 1));
 }
 
-function planCheck({ members, checkedMs, checkSeconds = CHECK_SECONDS }: FleetState, nowMs: number): FleetPlan {
+function planCheck({ members, models, checkedMs, checkSeconds = CHECK_SECONDS }: FleetState, nowMs: number): FleetPlan {
   const servers = (Object.keys(members) as ServerName[]).sort();
   if (servers.length === 0) return { actions: [], waits: [] };
   const silent = servers.filter((name) => members[name]?.silentSinceMs !== undefined);
   const first = Math.min(...Object.values<Member>(members).map(({ sinceMs }) => sinceMs));
   const dueMs = (checkedMs ?? first) + checkSeconds * 1000;
-  if (nowMs >= dueMs) return { actions: [{ do: 'check', servers }], waits: [] };
+  if (nowMs >= dueMs) return { actions: [{ do: 'check', servers, holders: holdersOf(models) }], waits: [] };
   return { actions: [], waits: silent.length === 0 ? [] : [{ on: 'silent', servers: silent }], wakeAtMs: dueMs };
+}
+
+function holdersOf(models: FleetState['models']): readonly RolloutRef[] {
+  return Object.values<ModelState>(models).flatMap(({ holder }) => (holder === undefined ? [] : [{ workflowId: holder.workflowId, runId: holder.runId }]));
 }

@@ -44,6 +44,10 @@ export interface ModelState {
   /** The newest last; bounded. */
   readonly knownBad?: readonly KnownBad[];
   readonly own?: OwnRollout;
+  /** Of all rollouts that anybody asked for, the one started last: one that was started before it comes too late, whenever it claims. */
+  readonly newest?: { readonly workflowId: string; readonly startedMs: number };
+  /** The last holder ended without a word: whoever claims next fences every server first. */
+  readonly unsettled?: true;
   /** Repairs that failed one after the other, and when the next may begin. */
   readonly failedRepairs?: { readonly count: number; readonly nextMs: number; readonly last: string };
 }
@@ -73,6 +77,8 @@ export interface FleetState {
 export interface ClaimRequest extends RolloutRef {
   readonly model: ModelName;
   readonly version: Version;
+  /** When its run was started or reset, by Temporal's clock. Absent: claims count in the order in which they come. */
+  readonly startedMs?: number;
   readonly endpoint?: string;
   /** false: it brings no source, so no endpoint is asked of anybody. */
   readonly fetches?: false;
@@ -107,30 +113,35 @@ export function emptyFleet(fleet: FleetName): FleetState {
   return { fleet, epoch: 0, members: {}, models: {}, superseded: [] };
 }
 
-/** Newest wins and waits for nobody; the fence on each host keeps it safe. The same run asking again gets the same answer. */
+/** Newest – by its start, since claims overtake each other – wins and waits for nobody; the fence on each host keeps it safe. The same run asking again gets the same answer. */
 export function claim(state: FleetState, request: ClaimRequest, nowMs: number): { readonly state: FleetState; readonly answer: Claim } | { readonly refused: SegueError } {
   const refused = reasonNotClaimable(state, request);
   if (refused !== undefined) return { refused };
-  const { own, ...model } = modelOf(state, request.model);
+  const { own, unsettled, ...model } = modelOf(state, request.model);
   const before = model.holder;
   if (before?.runId === request.runId) return { state, answer: answerTo(state, model, before) };
   // A fleet that lost its state restarts from the clock, which is ahead of every epoch it gave out before.
   const epoch = Math.max(state.epoch + 1, nowMs);
   const holder: Holder = {
-    workflowId: request.workflowId, runId: request.runId, epoch, version: request.version, unsettled: before !== undefined,
+    workflowId: request.workflowId, runId: request.runId, epoch, version: request.version, unsettled: before !== undefined || unsettled === true,
     ...(request.repair === undefined ? {} : { repair: request.repair }),
   };
   const superseded = before === undefined ? state.superseded : [...state.superseded, { workflowId: before.workflowId, runId: before.runId, by: request.workflowId }];
   // What the fleet was about to start is this very rollout, or what this one replaces: a repair begins again by itself where it is still needed.
   const kept = own === undefined || own.workflowId === request.workflowId || own.why === 'repair' ? {} : { own };
-  const next = { ...withModel(state, request.model, { ...model, ...kept, holder }), epoch, superseded };
+  const newest = request.repair === undefined && request.startedMs !== undefined ? { newest: { workflowId: request.workflowId, startedMs: request.startedMs } } : {};
+  const next = { ...withModel(state, request.model, { ...model, ...kept, ...newest, holder }), epoch, superseded };
   return { state: next, answer: answerTo(next, model, holder) };
 }
 
 function reasonNotClaimable(state: FleetState, request: ClaimRequest): SegueError | undefined {
   const members = Object.values<Member>(state.members);
-  const { holder, stable } = modelOf(state, request.model);
+  const { holder, stable, newest } = modelOf(state, request.model);
   if (members.length === 0) return fail('InvalidInput', `fleet: no agent has announced itself to fleet ${JSON.stringify(state.fleet)}; start one with: segue agent --fleet ${state.fleet} --server NAME --root DIR --serving HOST:PORT`, { path: 'fleet' });
+  if (holder?.runId === request.runId) return undefined;
+  if (request.repair === undefined && newest !== undefined && request.startedMs !== undefined && request.startedMs < newest.startedMs) {
+    return fail('StaleAttempt', `${request.model}: ${newest.workflowId} was started after ${request.workflowId}, and holds or held the model`, { by: newest.workflowId });
+  }
   if (request.repair !== undefined && holder !== undefined && holder.runId !== request.runId) return fail('StaleAttempt', `repair of ${request.model}: ${holder.workflowId} holds the model; what is still behind after it is repaired then`, { holder: holder.workflowId });
   if (request.repair !== undefined && !members.some(({ server }) => request.repair?.includes(server))) return fail('StaleAttempt', `repair of ${request.model}: ${request.repair.join(', ')} left the fleet`, {});
   if (stable !== undefined && request.allowDowngrade !== true && request.repair === undefined && compareVersions(request.version, stable.version) < 0) {
@@ -172,6 +183,24 @@ export function settle(state: FleetState, last: Settlement, nowMs: number): Flee
   }
   const served = last.outcome === 'retired' ? retired(rest) : moved(rest, last, holder?.repair !== undefined);
   return { ...withModel(told, last.model, served), epoch, members: withServing(told.members, last) };
+}
+
+/** What Temporal says of a run that holds a model: it is closed, with this outcome where it could be read. */
+export interface ClosedRun {
+  readonly runId: string;
+  readonly outcome?: Outcome;
+}
+
+/** A holder that was terminated, or whose last word was lost: nobody waits for it, and its hosts are fenced before the model is touched again. What it served, it served. */
+export function holdersGone(state: FleetState, closed: readonly ClosedRun[], nowMs: number): FleetState {
+  return Object.entries<ModelState>(state.models).reduce((next, [name, { holder }]) => {
+    const gone = holder === undefined ? undefined : closed.find(({ runId }) => runId === holder.runId);
+    if (holder === undefined || gone === undefined) return next;
+    const model = name as ModelName;
+    const { workflowId, runId, version, epoch } = holder;
+    const settled = settle(next, { model, version, workflowId, runId, epoch, outcome: gone.outcome !== undefined && isServed(gone.outcome) ? gone.outcome : 'superseded' }, nowMs);
+    return withModel(settled, model, { ...modelOf(settled, model), unsettled: true });
+  }, state);
 }
 
 function remembering(model: ModelState, bad: KnownBad | undefined): ModelState {
@@ -245,7 +274,7 @@ export function checked(state: FleetState, asked: readonly ServerName[], silent:
 export function reasonNotRollback(state: FleetState, model: ModelName, version?: Version): SegueError | undefined {
   const { stable, retained, holder, knownBad = [] } = modelOf(state, model);
   if (stable === undefined) return fail('InvalidInput', `model: nothing of ${model} is stable in fleet ${state.fleet}; there is nothing to go back from`, { path: 'model' });
-  if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; roll that one back or abort it: segue rollout rollback ${holder.workflowId}`, { path: 'model' });
+  if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; roll that one back or abort it: segue rollout rollback ${holder.workflowId}${overWithoutAWord(state)}`, { path: 'model' });
   if (version !== undefined && version !== stable.version) return fail('InvalidInput', `version: ${version} is not what is stable (${stable.version}); only what is stable is rolled back`, { path: 'version' });
   if (retained === undefined) return fail('InvalidInput', `model: no version before ${stable.version} is known of ${model}; start a rollout of the one you want with allowDowngrade`, { path: 'model' });
   const bad = knownBad.find(({ digest }) => digest === retained.digest);
@@ -256,9 +285,13 @@ export function reasonNotRollback(state: FleetState, model: ModelName, version?:
 export function reasonNotRetirable(state: FleetState, model: ModelName): SegueError | undefined {
   const { stable, holder } = modelOf(state, model);
   if (stable === undefined && holder === undefined) return fail('InvalidInput', `model: fleet ${state.fleet} knows no model ${model}; it has ${Object.keys(state.models).join(', ') || 'none'}`, { path: 'model' });
-  if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; abort it first: segue rollout abort ${holder.workflowId}`, { path: 'model' });
+  if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; abort it first: segue rollout abort ${holder.workflowId}${overWithoutAWord(state)}`, { path: 'model' });
   if (stable === undefined) return fail('InvalidInput', `model: nothing of ${model} is stable; there is nothing to retire`, { path: 'model' });
   return undefined;
+}
+
+function overWithoutAWord({ fleet }: FleetState): string {
+  return ` (one that was terminated is dropped by: segue fleet check ${fleet})`;
 }
 
 export interface Asked {

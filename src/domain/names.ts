@@ -28,6 +28,13 @@ export function parseVersion(text: string): { readonly ok: Version } | { readonl
 }
 
 /** Negative, zero or positive as a sorts before, with or after b by number. */
+/** Names of fleets, servers and models become directories, task queues and workflow ids. */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+export function isName(text: string): boolean {
+  return NAME.test(text);
+}
+
 export function compareVersions(a: Version, b: Version): number {
   const difference = BigInt(a) - BigInt(b);
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;

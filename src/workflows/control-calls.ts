@@ -17,4 +17,7 @@ export function startOwnRollout(summary: string): ControlActivities['startOwnRol
   return proxyActivities<ControlActivities>({ startToCloseTimeout: 10_000, scheduleToCloseTimeout: START_OWN_SECONDS * 1000, summary, retry: { initialInterval: 250, maximumInterval: 10_000 } }).startOwnRollout;
 }
 
+/** Whether rollouts that hold a model are still open. One small question to Temporal for each. */
+export const { checkRuns } = proxyActivities<ControlActivities>({ startToCloseTimeout: CHECK_POLLERS_SECONDS * 1000, scheduleToCloseTimeout: CHECK_POLLERS_SECONDS * 1000, summary: 'are the rollouts that hold a model still open', retry: { maximumAttempts: 1 } });
+
 export const { checkPollers } = proxyActivities<ControlActivities>({ startToCloseTimeout: CHECK_POLLERS_SECONDS * 1000, scheduleToCloseTimeout: CHECK_POLLERS_SECONDS * 1000, summary: 'who of the agents still polls', retry: { maximumAttempts: 1 } });

@@ -8,8 +8,9 @@ import type { FleetState } from '../domain/fleet';
 import { planFleet, type FleetAction, type FleetPlan } from '../domain/fleet-plan';
 import { fleetDetails } from '../domain/fleet-status';
 import type { FleetName, ModelName, ServerName, Version } from '../domain/names';
-import { checkPollers, startOwnRollout } from './control-calls';
+import { checkPollers, checkRuns, startOwnRollout } from './control-calls';
 import { failureFrom } from './host-calls';
+import { isAnnouncement, isRecordOf, isSettlement, senseless, textOf } from './payload';
 import {
   announceSignal, checkSignal, claimUpdate, fleetRollbackSignal, fleetRollbackUpdate, fleetStatusQuery, leaveSignal, refreshSignal, retireSignal, retireUpdate, settleSignal, supersedeSignal,
   type OwnAccepted,
@@ -36,9 +37,9 @@ export async function fleet(input: { readonly fleet: FleetName; readonly state?:
       if ('refused' in claim) throw ApplicationFailure.nonRetryable(claim.refused.message, claim.refused.code, claim.refused.detail);
     },
   });
-  setHandler(settleSignal, (last) => apply(happened.settle(state, last, Date.now())), { description: 'From a rollout: its verdict' });
-  setHandler(announceSignal, (announcement) => apply(happened.announced(state, announcement, Date.now())), { description: 'From an agent: I am a member' });
-  setHandler(leaveSignal, ({ server }) => apply(happened.left(state, server)), { description: 'A server leaves the fleet for good: {"server": "…"}' });
+  setHandler(settleSignal, (last) => { if (isSettlement(last)) apply(happened.settle(state, last, Date.now())); else senseless('settle'); }, { description: 'From a rollout: its verdict' });
+  setHandler(announceSignal, (announcement) => { if (isAnnouncement(announcement)) apply(happened.announced(state, announcement, Date.now())); else senseless('announce'); }, { description: 'From an agent: I am a member' });
+  setHandler(leaveSignal, (payload) => { if (isRecordOf(payload, 'server')) apply(happened.left(state, payload.server)); else senseless('leave'); }, { description: 'A server leaves the fleet for good: {"server": "…"}' });
   const rollback = (payload: unknown): OwnAccepted => {
     const asked = askedOf(payload);
     const refused = happened.reasonNotRollback(state, asked.model, versionOf(payload));
@@ -104,7 +105,7 @@ export async function fleet(input: { readonly fleet: FleetName; readonly state?:
       case 'repair': apply(happened.repairing(state, action.model, action.servers, Date.now())); return;
       case 'start': return start(action);
       case 'giveUp': apply(happened.ownLost(state, action.model, action.workflowId, 'never claimed the model', Date.now())); return;
-      case 'check': return check(action.servers);
+      case 'check': return check(action.servers, action.holders);
       case 'complete': return;
       default: unreachable(action);
     }
@@ -120,7 +121,11 @@ export async function fleet(input: { readonly fleet: FleetName; readonly state?:
   }
 
   /** No answer is no fact: it is asked again at the next check. */
-  async function check(servers: readonly ServerName[]): Promise<void> {
+  async function check(servers: readonly ServerName[], holders: readonly happened.RolloutRef[]): Promise<void> {
+    if (holders.length > 0) {
+      const closed = await checkRuns({ runs: holders }).catch(() => []);
+      apply(happened.holdersGone(state, closed, Date.now()));
+    }
     const silent = await checkPollers({ fleet: input.fleet, servers }).catch(() => undefined);
     apply(silent === undefined ? { ...state, checkedMs: Date.now() } : happened.checked(state, servers, silent, Date.now()));
   }
@@ -144,11 +149,6 @@ function askedOf(payload: unknown): happened.Asked {
 
 function versionOf(payload: unknown): Version | undefined {
   return textOf(payload, 'version') as Version | undefined;
-}
-
-function textOf(payload: unknown, key: string): string | undefined {
-  const value = typeof payload === 'object' && payload !== null ? (payload as Record<string, unknown>)[key] : undefined;
-  return typeof value === 'string' ? value.slice(0, 500) : undefined;
 }
 
 function secondsOf(payload: unknown): number | undefined {

@@ -21,6 +21,7 @@ import {
   abortSignal, abortUpdate, gateSignal, pauseSignal, pauseUpdate, progressSignal, releaseSignal, resumeSignal, resumeUpdate, rollbackSignal, rollbackUpdate, statusQuery,
   supersedeSignal, updateSignal, updateUpdate, type Accepted,
 } from './messages';
+import { isProgress, isRecordOf, isReport, senseless, textOf } from './payload';
 import { transition } from './transition';
 
 export async function rollout(input: unknown): Promise<Verdict> {
@@ -49,20 +50,20 @@ export async function rollout(input: unknown): Promise<Verdict> {
   // ---- verbs: each records what is wanted and returns ----
   const abort = (payload: unknown): Accepted => {
     if (verdict !== undefined) return accepted(`already done: ${verdict.outcome}`);
-    wish({ kind: 'abort', ...textOf(payload, 'reason'), ...textOf(payload, 'by') });
+    wish({ kind: 'abort', ...whoAndWhy(payload) });
     return accepted('stopping; the verdict will carry the proof');
   };
   const rollback = (payload: unknown): Accepted => {
     if (verdict !== undefined) throw refusal('this rollout is over; go back by its fleet: segue rollout rollback ID');
     if (state?.request.retire) throw refusal('a retirement has no version to go back from; abort it');
-    wish({ kind: 'rollback', ...textOf(payload, 'reason'), ...textOf(payload, 'by') });
+    wish({ kind: 'rollback', ...whoAndWhy(payload) });
     return accepted('going back; the content is remembered as known bad');
   };
   const pause = (payload: unknown): Accepted => {
     const why = state === undefined ? undefined : happened.reasonNotPausable(state);
     if (verdict !== undefined || why !== undefined) throw refusal(`this rollout is ${why ?? 'over'}; there is nothing to pause`);
     if (state === undefined) throw refusal('this rollout has not begun; pause it in a moment');
-    apply((current) => happened.paused(current, { sinceMs: Date.now(), ...textOf(payload, 'reason'), ...textOf(payload, 'by') }));
+    apply((current) => happened.paused(current, { sinceMs: Date.now(), ...whoAndWhy(payload) }));
     return accepted('nothing new begins; servers on their way go on to their gate. Resume: segue rollout resume ID');
   };
   const resume = (): Accepted => {
@@ -103,9 +104,9 @@ export async function rollout(input: unknown): Promise<Verdict> {
   setHandler(pauseSignal, bySignal(pause), { description: 'Begin nothing new until resume: {"reason": "…"}' });
   setHandler(resumeUpdate, resume, { description: 'Go on after a pause' });
   setHandler(resumeSignal, bySignal(resume), { description: 'Go on after a pause' });
-  setHandler(supersedeSignal, ({ by }) => wish({ kind: 'supersede', by }), { description: 'From the fleet: a newer rollout holds this model' });
-  setHandler(gateSignal, (report) => apply((current) => happened.atGate(current, report, Date.now())));
-  setHandler(progressSignal, (progress) => apply((current) => happened.progressed(current, progress)));
+  setHandler(supersedeSignal, (payload) => { if (isRecordOf(payload, 'by')) wish({ kind: 'supersede', by: payload.by }); else senseless('supersede'); }, { description: 'From the fleet: a newer rollout holds this model' });
+  setHandler(gateSignal, (report) => { if (isReport(report)) apply((current) => happened.atGate(current, report, Date.now())); else senseless('gate'); });
+  setHandler(progressSignal, (progress) => { if (isProgress(progress)) apply((current) => happened.progressed(current, progress)); else senseless('progress'); });
   setHandler(statusQuery, status, { description: 'Phase, generation, and where each server stands' });
 
   CancellationScope.current().cancelRequested.catch(() => wish({ kind: 'cancel' }));
@@ -157,6 +158,9 @@ export async function rollout(input: unknown): Promise<Verdict> {
       const claim = await scope.run(() => claimModel({ fleet: request.fleet, ...claimRequest(request, self) }));
       apply((current) => happened.claimed(current, claim, Date.now()));
     } catch (error) {
+      const by = startedBefore(error);
+      // A rollout that was started later claimed first: this one is superseded, and touched nothing.
+      if (by !== undefined) wish({ kind: 'supersede', by });
       if (known().wish.kind === 'serve') throw failedWith(refusalOf(error));
     } finally {
       answered = true;
@@ -277,7 +281,12 @@ function messageOf(error: unknown): string {
 }
 
 /** An abort is never refused for its payload: what is text is kept, anything else is not needed. */
-function textOf<K extends 'reason' | 'by'>(payload: unknown, key: K): { [P in K]?: string } {
-  const value = typeof payload === 'object' && payload !== null ? (payload as Record<string, unknown>)[key] : undefined;
-  return (typeof value === 'string' ? { [key]: value.slice(0, 500) } : {}) as { [P in K]?: string };
+function startedBefore(error: unknown): string | undefined {
+  const failure = failureFrom(error, 'beginAttempt', 'control' as ServerName);
+  return failure === 'notSeen' || failure.code !== 'StaleAttempt' ? undefined : textOf(failure.detail, 'by');
+}
+
+function whoAndWhy(payload: unknown): { readonly reason?: string; readonly by?: string } {
+  const [reason, by] = [textOf(payload, 'reason'), textOf(payload, 'by')];
+  return { ...(reason === undefined ? {} : { reason }), ...(by === undefined ? {} : { by }) };
 }

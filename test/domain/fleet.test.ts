@@ -1,4 +1,4 @@
-import { announced, checked, claim, emptyFleet, left, modelOf, ownLost, ownStarted, reasonNotRetirable, reasonNotRollback, repairing, retireAsked, rollbackAsked, settle as settleAt, supersededTold, type FleetState, type Settlement } from '../../src/domain/fleet';
+import { announced, checked, claim, emptyFleet, holdersGone, left, modelOf, ownLost, ownStarted, reasonNotRetirable, reasonNotRollback, repairing, retireAsked, rollbackAsked, settle as settleAt, supersededTold, type FleetState, type Settlement } from '../../src/domain/fleet';
 import { behindOf, planFleet as planAt } from '../../src/domain/fleet-plan';
 import { driftLines, fleetDetails } from '../../src/domain/fleet-status';
 import type { Announcement, Drift, ModelFact } from '../../src/domain/host';
@@ -43,6 +43,38 @@ describe('claiming', () => {
     expect(claim(state, wish('r1', '2', 'http://good:9000/'), 1)).toMatchObject({ answer: { allowEndpoints: { c: ['http://good:9000'] } } });
   });
   test('a silent member is still a member; one that left is not', () => expect(claimed(left(demo(), 'a' as ServerName), 'r1').answer.servers).toEqual(['b']));
+});
+
+describe('claims that overtake each other', () => {
+  const at = (run: string, startedMs: number, more: object = {}) => ({ ...wish(run), startedMs, ...more });
+  const first = (): FleetState => { const taken = claim(demo(), at('newer', 200), 1000); if ('refused' in taken) throw taken.refused; return taken.state; };
+  test('whoever was started before the newest comes too late, and hears by whom', () => expect(claim(first(), at('older', 100), 1001)).toMatchObject({ refused: { code: 'StaleAttempt', detail: { by: 'rollout/newer' } } }));
+  test('also when the newest has ended already', () => expect(claim(settle(first(), verdict('newer', 1000, 'served')), at('older', 100), 1001)).toMatchObject({ refused: { code: 'StaleAttempt' } }));
+  test('started in the same millisecond: the last to claim wins', () => expect(claim(first(), at('twin', 200), 1001)).toMatchObject({ answer: { unsettled: true } }));
+  test('a reset is a new wish, started when it was reset', () => expect(claim(first(), at('older', 300, { runId: 'reset' }), 1001)).toMatchObject({ answer: { unsettled: true } }));
+  test('a claim asked twice gets its answer, whoever is newest', () => expect(claim(first(), at('newer', 200), 1001)).toMatchObject({ answer: { epoch: 1000 } }));
+  test('a repair makes nobody come too late', () => {
+    const taken = claim(first(), at('older', 100, { repair: ['a' as ServerName] }), 1001);
+    expect(taken).toMatchObject({ refused: { message: expect.stringContaining('holds the model') as string } });
+    const repaired = claim(demo(), at('repair', 900, { repair: ['a' as ServerName] }), 1000);
+    if ('refused' in repaired) throw repaired.refused;
+    expect(claim(repaired.state, at('person', 800), 1001)).toMatchObject({ answer: { unsettled: true } });
+  });
+});
+
+describe('a holder that ended without a word', () => {
+  const held = (): FleetState => claimed(settle(claimed(demo(), 'r1').state, verdict('r1', 1000, 'served')), 'r2', 2000, '3').state;
+  test('is asked for with every check', () => expect(planFleet({ ...held(), checkedMs: 0 }, 600_001).actions).toEqual([{ do: 'check', servers: ['a', 'b'], holders: [{ workflowId: 'rollout/r2', runId: 'r2' }] }]));
+  test('terminated: the model is free, and whoever claims next fences first', () => {
+    const free = holdersGone(held(), [{ runId: 'r2' }, { runId: 'of another model' }], 3000);
+    expect(modelOf(free, model)).toMatchObject({ stable: { version: '2' }, unsettled: true });
+    expect(modelOf(free, model).holder).toBeUndefined();
+    const next = claimed(free, 'r3', 4000, '3');
+    expect(next.answer.unsettled).toBe(true);
+    expect(claimed(settle(next.state, verdict('r3', 4000, 'served', '3')), 'r4', 5000, '4').answer.unsettled).toBe(false);
+  });
+  test('completed, its last word lost: what it served is stable, and nobody takes it back', () => expect(modelOf(holdersGone(held(), [{ runId: 'r2', outcome: 'served' }], 3000), model)).toMatchObject({ stable: { version: '3' }, retained: { version: '2' }, unsettled: true }));
+  test('still open: it stays', () => expect(holdersGone(held(), [], 3000)).toEqual(held()));
 });
 
 describe('settling', () => {
@@ -154,7 +186,7 @@ describe('reconciling', () => {
   });
   test('every ten minutes, and no sooner, somebody looks who still polls', () => {
     expect(planFleet(demo(), 600_000).actions).toEqual([]);
-    expect(planFleet(demo(), 600_001).actions).toEqual([{ do: 'check', servers: ['a', 'b'] }]);
+    expect(planFleet(demo(), 600_001).actions).toEqual([{ do: 'check', servers: ['a', 'b'], holders: [] }]);
     const after = checked(demo(), ['a', 'b'] as ServerName[], [], 600_001);
     expect(planFleet(after, 600_002)).toMatchObject({ actions: [], wakeAtMs: 1_200_001 });
   });
