@@ -3,6 +3,7 @@
 import type * as DoctorChecks from './doctor/examine';
 import type * as Simulator from '../testing/tf-serving/main';
 import type * as Dev from './dev-run';
+import type * as Fetching from './fetch/fetch-into';
 import type * as Processes from './processes';
 import type * as Verifying from './verify-files';
 
@@ -11,3 +12,4 @@ export const dev = (): typeof Dev => require('./dev-run') as typeof Dev;
 export const simulator = (): typeof Simulator => require('../testing/tf-serving/main') as typeof Simulator;
 export const doctorChecks = (): typeof DoctorChecks => require('./doctor/examine') as typeof DoctorChecks;
 export const verifying = (): typeof Verifying => require('./verify-files') as typeof Verifying;
+export const fetching = (): typeof Fetching => require('./fetch/fetch-into') as typeof Fetching;

@@ -9,6 +9,7 @@ import { agentCommand } from './agent';
 import { demoCommand } from './demo/demo';
 import { devCommand } from './dev';
 import { doctorCommand } from './doctor/doctor';
+import { fetchCommand } from './fetch/fetch';
 import { fleetCommand } from './fleet/fleet';
 import { rolloutAbortCommand } from './rollout/abort';
 import { rolloutPauseCommand } from './rollout/pause';
@@ -47,6 +48,8 @@ export function program(verb: Verb = NOWHERE): Command {
   segue.commandsGroup('When something does not move:');
   for (const command of [doctorCommand(verb), verifyCommand(verb)]) segue.addCommand(command);
   segue.addCommand(adoptCommand(verb));
+  segue.commandsGroup('Bytes:');
+  segue.addCommand(fetchCommand(verb));
   segue.commandsGroup('On one machine, to try it:');
   for (const command of [demoCommand(verb), devCommand(verb), simulateCommand(verb)]) segue.addCommand(command);
   segue.addHelpText('after', `${EXIT_CODES}

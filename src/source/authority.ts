@@ -1,10 +1,10 @@
-// Who says what the bytes of an object are, from the highest: manifest.json, the server's own checksum, the MD5 that is the ETag of an object put in one piece, its size.
+// Who says what the bytes of an object are, from the highest: a signature, manifest.json, the server's own checksum, the MD5 that is the ETag of an object put in one piece, its size.
 
 import { canCompute } from './checksum';
 import type { Algorithm } from './checksum';
 
 /** What a file was held against. */
-export type Authority = 'manifest' | `checksum ${Algorithm}` | 'etag' | 'size';
+export type Authority = 'signature' | 'manifest' | `checksum ${Algorithm}` | 'etag' | 'size';
 
 export interface Wanted {
   readonly authority: Authority;

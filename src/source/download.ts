@@ -44,6 +44,8 @@ export interface FetchOptions extends Omit<DownloadOptions, 'have' | 'onFile'> {
   /** Every file is on the disk, not in the page cache, before it is told. */
   readonly durable?: boolean;
   readonly partBytes?: number;
+  /** So many more bytes came over the network. */
+  readonly onReceived?: (bytes: number) => void;
   /** For all lanes together. */
   readonly bytesPerSecond?: number;
   /** An open client of this source; otherwise one is opened and closed again. */
@@ -87,7 +89,8 @@ export async function fetchFiles(ref: SourceRef, listing: SourceListing, destina
   const run = {
     ...options, signal: deadline.signal, lanes: options.lanes ?? LANES, partBytes: options.partBytes ?? PART_BYTES, verify: options.verify ?? 'sha256', durable: options.durable ?? false,
     onProgress: (bytes: number) => options.onProgress?.(before + bytes),
-    onFile: (file: FetchedFile) => {
+    onFile: (fetched: FetchedFile) => {
+      const file: FetchedFile = fetched.authority === 'manifest' && listing.signedBy !== undefined ? { ...fetched, authority: 'signature' } : fetched;
       done.set(file.path, file);
       options.onFile?.(file);
     },

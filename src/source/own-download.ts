@@ -43,6 +43,8 @@ export interface OwnDownloadOptions extends WatchdogLimits {
   /** Bytes of these files on the disk now. */
   readonly onProgress: (bytes: number) => void;
   readonly onFile: (file: FetchedFile) => void;
+  /** So many more bytes came over the network. */
+  readonly onReceived?: (bytes: number) => void;
 }
 
 /** A slow lane may be a slow object: after so many new connections it is left as it is. */
@@ -172,7 +174,7 @@ class OwnDownload {
       for (let replaced = 0; ; replaced++) {
         worker.replaceable = replaced < MAX_REPLACED;
         try {
-          if (part.at < part.to || part.to === 0) await requestPart({ ...worker.place, requests: this.#requests, limit: this.#limit, written: (whole) => this.#log.written(whole.file.listed.path, whole) }, part);
+          if (part.at < part.to || part.to === 0) await requestPart({ ...worker.place, requests: this.#requests, limit: this.#limit, received: this.#options.onReceived, written: (whole) => this.#log.written(whole.file.listed.path, whole) }, part);
           return;
         } catch (error) {
           if (!(error instanceof SlowLane)) throw error;

@@ -116,7 +116,7 @@ export class PartFile {
     if (this.#options.verify === 'sha256') algorithms.add('sha256');
     if (this.wanted?.algorithm !== undefined) algorithms.add(this.wanted.algorithm);
     if (algorithms.size === 0) this.#unhashed = 0;
-    else this.#hash = this.listed.size <= INLINE_BYTES ? hashInline([...algorithms]) : this.#options.hashes.open([...algorithms]);
+    else this.#hash = this.listed.size <= INLINE_BYTES && this.#there.length === 0 ? hashInline([...algorithms]) : this.#options.hashes.open([...algorithms]);
   }
 
   /** Takes what was filled of a ring since its last cut, for this offset. `written` is called when it is in the file. */

@@ -37,6 +37,7 @@ export interface Place {
   readonly requests: SignedRequests;
   /** For all lanes together; nothing: as fast as they come. */
   readonly limit: RateLimit | undefined;
+  readonly received: ((bytes: number) => void) | undefined;
   readonly written: (part: Part) => void;
 }
 
@@ -145,6 +146,7 @@ class PartReceiver implements Receiver {
     const full = this.#place.ring.took(bytes);
     part.at += bytes;
     this.#place.limit?.take(bytes);
+    this.#place.received?.(bytes);
     if (full || part.at === part.to) this.flush();
   }
 

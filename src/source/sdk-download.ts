@@ -40,6 +40,7 @@ async function fetchFile(s3: S3Handle, file: ListedFile, destination: string, wo
         chunk: async (bytes) => {
           await out.write(bytes);
           work.advance(bytes.length);
+          options.onReceived?.(bytes.length);
         },
       });
       const found = out.sha256();

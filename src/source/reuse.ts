@@ -1,0 +1,105 @@
+// Equal content that is on this disk already is linked, never fetched: what changed between two versions is usually one shard of many.
+
+import { close, constants, fstat, open } from 'node:fs';
+import { link, mkdir, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { ManifestFile } from '../domain/source';
+import { HashThreads } from './hash-threads';
+import type { SourceListing } from './listing';
+import { orAbort } from './watchdog';
+
+export interface ReuseOptions {
+  readonly signal: AbortSignal;
+  /** These are there already. */
+  readonly except: ReadonlySet<string>;
+}
+
+/** Hashed at once: more only compete for the threads. */
+const AT_ONCE = 2;
+
+/**
+ * Hard-links into `destination` every file whose content, by the sha256 its manifest names, lies in one of the directories: of the same path first, else of the same
+ * size. What lies there is hashed now, so that no record has to be believed. Without a manifest nothing is known before it is fetched, and nothing is linked.
+ */
+export async function linkEqualFiles(listing: SourceListing, directories: readonly string[], destination: string, { signal, except }: ReuseOptions): Promise<readonly ManifestFile[]> {
+  const wanted = (listing.manifest ?? []).filter(({ path, size }) => size > 0 && !except.has(path));
+  if (wanted.length === 0 || directories.length === 0) return [];
+  const bySize = await filesBySize(directories, new Set(wanted.map(({ size }) => size)));
+  const hashes = new HashThreads(new SharedArrayBuffer(0), () => undefined);
+  const digests = new Map<string, Promise<string | undefined>>();
+  const sha256Of = (file: string, size: number): Promise<string | undefined> => {
+    const known = digests.get(file) ?? orAbort(hashFile(hashes, file, size), signal);
+    digests.set(file, known);
+    return known;
+  };
+  const linked: ManifestFile[] = [];
+  const left = [...wanted];
+  const worker = async (): Promise<void> => {
+    for (let file = left.pop(); file !== undefined; file = left.pop()) {
+      const candidates = [...bySize.get(file.size) ?? []].sort((a, b) => Number(b.path === file?.path) - Number(a.path === file?.path));
+      for (const { absolute } of candidates) {
+        signal.throwIfAborted();
+        if (await sha256Of(absolute, file.size) !== file.sha256 || !await linkFile(absolute, join(destination, file.path))) continue;
+        linked.push(file);
+        break;
+      }
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  } finally {
+    hashes.close();
+  }
+  return linked;
+}
+
+interface Candidate {
+  readonly path: string;
+  readonly absolute: string;
+}
+
+async function filesBySize(directories: readonly string[], sizes: ReadonlySet<number>): Promise<ReadonlyMap<number, readonly Candidate[]>> {
+  const found = new Map<number, Candidate[]>();
+  for (const directory of directories) {
+    const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => []); // Gone, or never there: nothing to reuse.
+    for (const entry of entries) {
+      if (!entry.isFile()) continue;
+      const absolute = join(entry.parentPath, entry.name);
+      const size = await sizeOf(absolute);
+      if (size !== undefined && sizes.has(size)) found.set(size, [...found.get(size) ?? [], { path: absolute.slice(directory.length + 1), absolute }]);
+    }
+  }
+  return found;
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  return withFile(file, async (fd) => (await promisify(fstat)(fd)).size);
+}
+
+/** Nothing where it cannot be read, or is of another size by now. */
+async function hashFile(hashes: HashThreads, file: string, size: number): Promise<string | undefined> {
+  return withFile(file, async (fd) => {
+    const hash = hashes.open(['sha256']);
+    await new Promise<void>((resolve, reject) => { hash.read(fd, 0, size, (error) => (error === undefined ? resolve() : reject(error))); });
+    return (await hash.digest()).sha256;
+  });
+}
+
+async function withFile<T>(file: string, act: (fd: number) => Promise<T>): Promise<T | undefined> {
+  const fd = await promisify(open)(file, constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => undefined);
+  if (fd === undefined) return undefined;
+  try {
+    return await act(fd);
+  } catch {
+    return undefined; // Cut short while it was read: not equal.
+  } finally {
+    await promisify(close)(fd);
+  }
+}
+
+/** False where this file system, or these rights, do not allow it: then it is fetched. */
+async function linkFile(from: string, to: string): Promise<boolean> {
+  await mkdir(dirname(to), { recursive: true, mode: 0o750 });
+  return link(from, to).then(() => true, (error: NodeJS.ErrnoException) => error.code === 'EEXIST');
+}
