@@ -26,7 +26,7 @@ export async function whyRunning(client: Client, running: string): Promise<strin
   const events = ((await handle.fetchHistory()).events ?? []).map((event) => {
     const [kind, attributes] = Object.entries(event).find(([key, value]) => key.endsWith('EventAttributes') && value !== null && value !== undefined) ?? [String(event.eventType)];
     const said = attributes as { activityType?: { name: string }; signalName?: string; failure?: { message: string }; workflowExecution?: { workflowId: string } } | undefined;
-    return `${event.eventId} ${kind.replace(/EventAttributes$/, '')} ${said?.activityType?.name ?? said?.signalName ?? said?.failure?.message ?? said?.workflowExecution?.workflowId ?? ''}`.trim();
+    return `${String(event.eventId)} ${kind.replace(/EventAttributes$/, '')} ${said?.activityType?.name ?? said?.signalName ?? said?.failure?.message ?? said?.workflowExecution?.workflowId ?? ''}`.trim();
   });
   return [`stuck: ${running}: pending ${JSON.stringify(pending)}, children ${JSON.stringify(children)}, status ${JSON.stringify(await handle.query('status').catch(String))}`, ...events].join('\n  ');
 }

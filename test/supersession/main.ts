@@ -1,4 +1,4 @@
-// npm run terminated -- [--rollouts 100] [--seed 1]: rollouts of one model terminated, reset and cancelled from outside. Ends with one JSON object; exit code 1 where anything hangs or is violated.
+// npm run terminated -- [--rollouts 100] [--seed 1] [--reset-anywhere]: rollouts of one model terminated, reset and cancelled from outside. Ends with one JSON object; exit code 1 where anything hangs or is violated.
 
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -7,9 +7,9 @@ import { bundleOnce } from '../setup/bundle-once';
 import { runTerminated } from './terminated';
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { rollouts: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } } });
+  const { values } = parseArgs({ options: { rollouts: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' }, 'reset-anywhere': { type: 'boolean', default: false } } });
   const result = await runTerminated({
-    rollouts: Number(values.rollouts), seed: Number(values.seed), cli: await resolveTemporalCli(), bundle: await bundleOnce(resolve(__dirname, '../../src')), report: (line) => console.log(line),
+    rollouts: Number(values.rollouts), seed: Number(values.seed), resetAnywhere: values['reset-anywhere'], cli: await resolveTemporalCli(), bundle: await bundleOnce(resolve(__dirname, '../../src')), report: (line) => console.log(line),
   });
   for (const line of result.violations) console.log(line);
   console.log(JSON.stringify({ ...result, stuck: result.stuck.length, violations: result.violations.length }));
