@@ -1,6 +1,6 @@
 // downloadVersion: bytes into staging, under a name no server can see. Resumes what an earlier attempt left of the same listing.
 
-import { mkdir, statfs } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { endpointAllowed } from '../domain/endpoints';
 import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
@@ -17,11 +17,9 @@ import { bytesOf, readPartialRecord } from './partial-record';
 import type { Parts } from './parts';
 import { rateMeter } from './rate';
 import { RecordKeeper } from './record-keeper';
+import { assertRoom, giveBack } from './room';
 import { hashFile, sizeOf } from './tree';
 import { unpackFetched } from './unpack';
-
-/** Room for the file system's own bookkeeping beside the bytes (reliability reference §4, ENOSPC). */
-const SPACE_FACTOR = 1.1;
 
 /** The archive itself was signed. */
 const NOT_AGAIN: Signatures = { policy: 'off', keys: [] };
@@ -42,16 +40,21 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
     const path = parts.store.stagingPath(model, version, pin);
     await own(parts, attempt, version, pin, path, live);
     const have = await believable(path, listing, parts.processId, live);
-    await assertRoom(parts, of - bytesOf(have));
+    const here = new Set(have.map((file) => file.path));
+    const coming = listing.files.filter((file) => !here.has(file.path));
+    await assertRoom(parts, attempt, coming);
     const record = new RecordKeeper(path, { version, pin, of, files: have, phase: 'fetching', writer: parts.processId });
     try {
       const rate = rateMeter('downloadVersion', of, live);
       const files = await downloadFiles(source, listing, path, { ...options, have, onProgress: rate, onFile: (file) => record.add(file) });
       live.assert();
       const [archive] = isOneArchive(listing.files) ? files : [];
-      const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive.path, listing.signedBy === undefined ? signaturesOf(parts.signatures, model) : NOT_AGAIN, (bytes) => assertRoom(parts, bytes), live);
+      const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive.path, listing.signedBy === undefined ? signaturesOf(parts.signatures, model) : NOT_AGAIN, (bytes) => assertRoom(parts, attempt, [{ path: '', size: bytes }]), live);
       live.assert();
       await record.finish({ version, pin, of: bytesOf(whole), files: whole, phase: 'fetched', writer: parts.processId });
+    } catch (error) {
+      await record.quiet();
+      throw await giveBack(parts, attempt, path, coming, error);
     } finally {
       await record.quiet(); // Nothing of this attempt writes after it ended.
     }
@@ -111,11 +114,4 @@ async function believable(path: string, listing: SourceListing, processId: strin
     if (record?.writer === processId || (await hashFile(path, file.path, live.signal)).sha256 === file.sha256) believed.push(file);
   }
   return believed;
-}
-
-async function assertRoom(parts: Parts, bytes: number): Promise<void> {
-  const disk = await onDisk('ask for the free space', () => statfs(parts.store.root));
-  const free = disk.bavail * disk.bsize;
-  const want = Math.ceil(bytes * SPACE_FACTOR);
-  if (free < want) throw fail('InsufficientDisk', `${parts.server}: ${parts.store.root} has ${free} bytes free, want ${want}`, { server: parts.server, want, found: free });
 }

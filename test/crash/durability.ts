@@ -42,6 +42,7 @@ export class Durability {
         this.#inodes.set(open, { condemned: this.#of(open).condemned, dirty: true });
         return;
       case 'fsync': case 'fdatasync':
+        if (/ = \?/.test(rest)) return; // Killed in it: nothing was said.
         this.#inodes.set(open, failed ? { dirty: true, condemned: this.#files.has(open) } : { ...this.#of(open), dirty: false });
         return;
       case 'mkdir':

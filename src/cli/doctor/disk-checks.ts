@@ -5,6 +5,7 @@ import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/
 import { join } from 'node:path';
 import type { ModelEntry } from '../../agent/journal-format';
 import { Journal } from '../../agent/journal';
+import { SPACE_FACTOR } from '../../agent/room';
 import { SegueError } from '../../domain/failures';
 import type { ModelName } from '../../domain/names';
 import { note, ok, problem, type Finding } from './finding';
@@ -17,8 +18,6 @@ export interface DiskReport {
 
 /** Two clocks on one host differ by less; more comes from a file system on another. */
 const CLOCK_SKEW_MS = 2_000;
-/** Beside the largest version there is, for file systems' own bookkeeping, as the agent asks for before a download. */
-const SPACE_FACTOR = 1.1;
 
 export async function checkDisk(root: string): Promise<DiskReport> {
   const exists = await access(root, constants.R_OK | constants.W_OK | constants.X_OK).then(() => true, () => false);

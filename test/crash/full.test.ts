@@ -1,0 +1,115 @@
+// A disk that is full, or out of inodes: told before the first byte where it can be known, by name where it cannot; nothing half done; and all goes on once there is room.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { roomFor } from '../../src/agent/room';
+import { makeSmallFileSystem, reasonNoSmallFileSystem, type SmallFileSystem } from '../setup/small-file-system';
+import { call, until, v, World } from '../agent/world';
+import { rootsContent } from './contents';
+
+const MiB = 1024 * 1024;
+
+test('files take whole blocks and an inode each, as do their directories', () => {
+  const empty = roomFor([], 4096);
+  const two = roomFor([{ path: 'saved_model.pb', size: 1 }, { path: 'variables/deep/variables.index', size: 4097 }], 4096);
+  expect(two.inodes - empty.inodes).toBe(4);
+  expect(two.bytes - empty.bytes).toBe(Math.ceil(6 * 4096 * 1.2) - Math.ceil(4096 * 1.2));
+});
+
+const why = reasonNoSmallFileSystem();
+const here = why === undefined || process.env['CI'] !== undefined ? describe : describe.skip;
+here(`on a file system of 8 MiB${why === undefined ? '' : ` (${why})`}`, () => {
+  let disk: SmallFileSystem;
+  let world: World;
+
+  beforeEach(async () => {
+    disk = await makeSmallFileSystem({ bytes: 8 * MiB, inodes: 400 });
+    jest.spyOn(jest.requireActual<typeof import('node:os')>('node:os'), 'tmpdir').mockReturnValue(disk.path); // Where a world makes its root.
+    world = await World.start({ 1: 'two', 2: 'three', 3: 'two' });
+    await world.bringUp(await world.attempt('1', [1, 1]));
+  });
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await world.stop();
+    await disk.remove();
+  });
+
+  const objectsFetched = (): number => world.s3.log().filter((line) => line.operation === 'GetObject').length;
+  /** The version that is served is untouched, nothing else is visible, and nothing is left beside. */
+  function nothingHalfDone(): void {
+    expect(world.dir('models/half')).toEqual(['1']);
+    expect(world.listed()).toEqual({ half: ['1'] });
+    expect(world.openBelowStaging()).toBe(0);
+    expect(rootsContent(world.root, '1')).toEqual(rootsContent(undefined, '1'));
+  }
+
+  test('too few bytes: refused before the first one, saying how many are missing and what could go', async () => {
+    await world.bringUp(await world.attempt('2', [2, 1], { retain: [v('1')] }));
+    await world.the.unloadVersion({ attempt: await world.attempt('2', [2, 1], { retain: [v('1')] }), version: v('1'), unloadDeadlineSeconds: 20 }, call());
+    const third = await world.attempt('3', [3, 1], { retain: [v('1')] });
+    await world.the.beginAttempt(third, call());
+    disk.leaveBytes(MiB);
+    const fetched = objectsFetched();
+    const size = [...rootsContent(undefined, '1').values()].reduce((sum, bytes) => sum + bytes.length, 0);
+    await expect(world.the.downloadVersion(third, call())).rejects.toMatchObject({
+      code: 'InsufficientDisk',
+      message: expect.stringMatching(/want \d+ bytes and \d+ inodes free, found \d+ bytes and \d+ inodes: \d+ bytes missing; what could go: half\/1 \(\d+ bytes, kept for going back\)$/) as string,
+      detail: { missing: { inodes: 0 }, couldGo: [{ model: 'half', version: '1', bytes: size }] },
+    });
+    expect(objectsFetched()).toBe(fetched);
+    expect(world.dir('models/half')).toEqual(['1', '2']);
+    disk.makeRoom();
+    expect(await world.bringUp(third)).toMatchObject({ promoted: '3' });
+  });
+
+  test('too few inodes, and plenty of bytes', async () => {
+    const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+    await world.the.beginAttempt(attempt, call());
+    disk.leaveInodes(12);
+    const fetched = objectsFetched();
+    await expect(world.the.downloadVersion(attempt, call())).rejects.toMatchObject({
+      code: 'InsufficientDisk', message: expect.stringMatching(/: \d+ inodes missing; no version here could go$/) as string, detail: { missing: { bytes: 0 } },
+    });
+    expect(objectsFetched()).toBe(fetched);
+    nothingHalfDone();
+    disk.makeRoom();
+    expect(await world.bringUp(attempt)).toMatchObject({ promoted: '2' });
+  });
+
+  test('full while bytes arrive, by somebody else: what was fetched is given back, the attempt can be aborted on the full disk, and done again later', async () => {
+    await world.s3.put('models', 'half/2/assets.extra/large', Buffer.alloc(2 * MiB, 'large'));
+    world.s3.fault({ key: '*large', fault: { kind: 'trickle', afterBytes: 64 * 1024, bytesPerSecond: MiB } });
+    const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+    await world.the.beginAttempt(attempt, call());
+    const download = world.the.downloadVersion(attempt, call()).then(() => 'ended well', (error: unknown) => error);
+    await until(() => world.openBelowStaging() > 0 && world.s3.log().some((line) => line.fault !== undefined), 'it trickles');
+    disk.leaveBytes(0);
+    expect(await download).toMatchObject({ code: 'InsufficientDisk', detail: { couldGo: [] } });
+    expect(world.dir('staging/half')).toEqual([]);
+    nothingHalfDone();
+    expect((await world.the.abortAttempt(attempt, call())).proof).toMatchObject({ sockets: 0, writers: 0, aspired: false });
+    disk.makeRoom();
+    world.s3.clearFaults();
+    expect(await world.bringUp({ ...attempt, token: [2, 2] })).toMatchObject({ promoted: '2' });
+  });
+
+  test('not a byte left: even the token cannot be journalled, which is told; what is served stays, and it goes on once there is room', async () => {
+    disk.leaveBytes(0);
+    const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+    await expect(world.the.beginAttempt(attempt, call())).rejects.toMatchObject({ code: 'InsufficientDisk', message: expect.stringContaining('journal.json') as string });
+    nothingHalfDone();
+    expect(readFileSync(join(world.root, 'journal.json'), 'utf8')).toContain('"promoted": "1"');
+    expect(await world.statusOf('1')).toBe('AVAILABLE');
+    disk.makeRoom();
+    expect(await world.bringUp(attempt)).toMatchObject({ promoted: '2' });
+  });
+
+  test('not an inode left: the same', async () => {
+    disk.leaveInodes(0);
+    const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+    await expect(world.the.beginAttempt(attempt, call())).rejects.toMatchObject({ code: 'InsufficientDisk' });
+    nothingHalfDone();
+    disk.makeRoom();
+    expect(await world.bringUp(attempt)).toMatchObject({ promoted: '2' });
+  });
+});
