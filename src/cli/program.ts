@@ -11,6 +11,7 @@ import { devCommand } from './dev';
 import { doctorCommand } from './doctor/doctor';
 import { fetchCommand } from './fetch/fetch';
 import { fleetCommand } from './fleet/fleet';
+import { quietly } from './quietly';
 import { rolloutAbortCommand } from './rollout/abort';
 import { rolloutPauseCommand } from './rollout/pause';
 import { rolloutResumeCommand } from './rollout/resume';
@@ -70,19 +71,6 @@ function rolloutCommand(verb: Verb): Command {
   const command = new Command('rollout').description('start, follow and steer a rollout: what the temporal command line could do, with less to type');
   for (const sub of [rolloutStartCommand(verb), rolloutStatusCommand(verb), rolloutWatchCommand(verb), rolloutAbortCommand(verb), rolloutUpdateCommand(verb), rolloutPauseCommand(verb), rolloutResumeCommand(verb), rolloutRollbackCommand(verb)]) command.addCommand(sub);
   return command.addHelpText('after', EXIT_CODES);
-}
-
-/** Commander writes through our terminal and throws instead of ending the process, at every level. */
-function quietly(command: Command, terminal: Terminal): Command {
-  const line = (write: (text: string) => void) => (text: string): void => write(text.replace(/\n$/, ''));
-  command.exitOverride().showSuggestionAfterError(true).configureOutput({ writeOut: line(terminal.out), writeErr: line(terminal.err) });
-  if (command.commands.length === 0) command.showHelpAfterError(`(${commandPath(command)} --help shows its options)`);
-  for (const sub of command.commands) quietly(sub, terminal);
-  return command;
-}
-
-function commandPath(command: Command): string {
-  return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
 }
 
 function packageVersion(): string {

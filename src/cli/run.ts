@@ -4,19 +4,27 @@ import { CommanderError } from 'commander';
 import { FAILURES, SegueError } from '../domain/failures';
 import { NoTemporalError } from '../worker/no-temporal';
 import { EXIT, Exit } from './exit';
-import { program } from './program';
+import type * as Alone from './fetch/alone';
+import type * as Program from './program';
 import type { Terminal } from './terminal';
+import type { Verb } from './verb';
 
 /** `args` without the node binary and the script. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   let code: number = EXIT.ok;
-  const segue = program({ terminal, endWith: (ended) => { code = ended; } });
+  const segue = verbsFor(args, { terminal, endWith: (ended) => { code = ended; } });
   try {
     await segue.parseAsync(args, { from: 'user' });
     return code;
   } catch (error) {
     return explain(error, terminal);
   }
+}
+
+/** All of them, but for the one that must not wait until they are loaded. */
+function verbsFor(args: readonly string[], verb: Verb): ReturnType<typeof Program.program> {
+  if (args[0] === 'fetch') return (require('./fetch/alone') as typeof Alone).fetchAlone(verb);
+  return (require('./program') as typeof Program).program(verb);
 }
 
 function explain(error: unknown, terminal: Terminal): number {

@@ -1,5 +1,6 @@
 // One file of a version while its parts arrive, in any order: each piece to its place on the disk, and, in the file's order, to its checksums.
 
+import { spawn } from 'node:child_process';
 import { close, constants, fdatasync, ftruncate, open } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ListedFile } from '../domain/source';
@@ -19,6 +20,9 @@ const INLINE_BYTES = 256 * 1024;
 const DIRECT_ALIGN = 4096;
 /** From here on the cost of a second descriptor is nothing, and the page cache would only hold what nobody reads soon. */
 const DIRECT_FROM_BYTES = 16 * 1024 * 1024;
+
+/** What starting a command costs is nothing against writing this much. */
+const RESERVE_FROM_BYTES = 64 * 1024 * 1024;
 
 export type Verify = 'sha256' | 'checksum' | 'none';
 
@@ -83,7 +87,7 @@ export class PartFile {
     if (this.#fd < 0) this.#fd = await createFile(destination, path, directories);
     else this.#there = [...there].sort((a, b) => a.from - b.from);
     await onDisk(path, async () => {
-      if (size > SLAB_BYTES) await promisify(ftruncate)(this.#fd, size);
+      if (size > SLAB_BYTES && this.#there.length === 0) await reserve(this.#fd, size);
       if (directAllowed && this.#options.durable && size >= DIRECT_FROM_BYTES) this.#directFd = await openDirect(this.#fd);
     });
     const kept = this.#there.reduce((sum, range) => sum + range.to - range.from, 0);
@@ -223,6 +227,18 @@ async function onDisk(path: string, act: () => Promise<void>): Promise<void> {
   } catch (error) {
     throw diskFailure(path, error);
   }
+}
+
+/**
+ * The file's blocks, before its bytes: writes past the page cache to blocks that are there run side by side, others one by one (1.0 s against 1.5 to 2.0 for 2 GiB). Node
+ * has no fallocate(2), so the command of that name does it where there is one; without it the file only gets its length.
+ */
+async function reserve(fd: number, size: number): Promise<void> {
+  if (size >= RESERVE_FROM_BYTES && await new Promise<boolean>((resolve) => {
+    const child = spawn('fallocate', ['--length', String(size), '/dev/fd/3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    child.once('error', () => resolve(false)).once('exit', (code) => resolve(code === 0));
+  })) return;
+  await promisify(ftruncate)(fd, size);
 }
 
 /** A second descriptor of the same file, past the page cache; none where this file system, or this system, has no such thing. */
