@@ -42,7 +42,7 @@ test('every story and every disturbance comes up within a hundred rounds', () =>
   expect(stories).toEqual(new Set(['abort', 'bad', 'cancel', 'failing', 'good', 'pause', 'rollBackStable', 'rollback', 'stallThenUpdate', 'supersede', 'threeAtOnce', 'wrongProbe']));
   const disturbances = new Set(plans.flatMap(({ acts }) => acts.flatMap(disturbanceOf)));
   expect(disturbances).toEqual(new Set([
-    'SIGKILL agent', 'SIGKILL server', 'SIGKILL temporal', 'SIGKILL worker', 'SIGTERM agent', 'SIGTERM temporal', 'SIGTERM worker', 'freeze agent', 'freeze worker',
+    'SIGKILL agent', 'SIGKILL server', 'SIGKILL temporal', 'SIGKILL worker', 'SIGTERM agent', 'SIGTERM temporal', 'SIGTERM worker', 'emptyBoot', 'freeze agent', 'freeze worker', 'remove',
     's3 answer', 's3 flip', 's3 length', 's3 page', 's3 reset', 's3 slowHeaders', 's3 stall', 's3 trickle',
   ]));
 });
@@ -51,6 +51,7 @@ function disturbanceOf(act: Act): readonly string[] {
   switch (act.do) {
     case 'end': return [`${act.signal} ${kindOf(act.part)}`];
     case 'freeze': return [`freeze ${kindOf(act.part)}`];
+    case 'remove': case 'emptyBoot': return [act.do];
     case 'fault': return [`s3 ${act.rule.fault.kind}`];
     default: return [];
   }

@@ -100,11 +100,17 @@ export function endOf({ workflowId, type, events }: History): Ended | undefined 
   const input = jsonOf(events[0]?.workflowExecutionStartedEventAttributes?.input) as { model: string; version: string } | undefined;
   const completed = events.find((event) => event.workflowExecutionCompletedEventAttributes)?.workflowExecutionCompletedEventAttributes;
   const failed = events.find((event) => event.workflowExecutionFailedEventAttributes)?.workflowExecutionFailedEventAttributes;
-  const canceled = events.find((event) => event.workflowExecutionCanceledEventAttributes)?.workflowExecutionCanceledEventAttributes;
-  const verdict = (jsonOf(completed?.result) ?? jsonOf(failed?.failure?.applicationFailureInfo?.details) ?? jsonOf(canceled?.details)) as Verdict | undefined;
+  const verdict = (jsonOf(completed?.result) ?? jsonOf(failed?.failure?.applicationFailureInfo?.details) ?? cancelled(events)) as Verdict | undefined;
   if (input === undefined || verdict?.outcome === undefined) return undefined;
   const claim = answersOf(events).find(({ activity }) => activity === 'claimModel')?.result as { epoch: number } | undefined;
   return { workflowId, model: input.model, version: input.version, verdict, ...(claim === undefined ? {} : { epoch: claim.epoch }) };
+}
+
+/** Temporal's end of what was cancelled carries nothing; its outcome is in the attributes. */
+function cancelled(events: readonly RawEvent[]): Verdict | undefined {
+  const outcomes = events.flatMap((event) => event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields?.['SegueOutcome'] ?? []);
+  const wasCancelled = events.some((event) => event.workflowExecutionCanceledEventAttributes) && jsonOf({ payloads: outcomes.slice(-1) }) === 'cancelled';
+  return wasCancelled ? { outcome: 'cancelled', message: 'cancelled', servers: {}, notSeen: [] } : undefined;
 }
 
 function effectsOf({ workflowId, events }: History): readonly Effect[] {

@@ -34,6 +34,10 @@ export type Act = { readonly atMs: number } & (
   | { readonly do: 'end'; readonly part: PartName; readonly signal: 'SIGKILL' | 'SIGTERM' }
   | { readonly do: 'freeze'; readonly part: PartName; readonly forMs: number }
   | { readonly do: 'fault'; readonly rule: FaultRule; readonly forMs: number }
+  /** Somebody deletes the directory of what is served there. */
+  | { readonly do: 'remove'; readonly server: Server; readonly model: Model }
+  /** Somebody empties the boot file. */
+  | { readonly do: 'emptyBoot'; readonly server: Server }
 );
 
 export interface Plan {
@@ -59,8 +63,13 @@ export function planOf(seed: number, round: number): Plan {
   const stories = models.map((model) => storyOf(dice, round, model));
   const quick = dice.chance(QUICK_SHARE);
   const troubles = Array.from({ length: dice.between(1, 4) }, () => troubleOf(dice, quick));
-  const acts = [...stories.flatMap(({ acts: told }) => told), ...troubles].sort((a, b) => a.atMs - b.atMs);
+  const acts = [...stories.flatMap(({ acts: told }) => told), ...troubles.filter((act) => !isBeyondRepair(act, troubles))].sort((a, b) => a.atMs - b.atMs);
   return { round, stories: stories.map(({ name, model }) => `${model}: ${name}`), acts };
+}
+
+/** A server that starts while its files are away has nothing to serve, whoever looks after it. */
+function isBeyondRepair(act: Act, all: readonly Act[]): boolean {
+  return act.do === 'remove' && all.some((other) => other.do === 'end' && other.part === `${act.server}-server`);
 }
 
 interface Story { readonly name: string; readonly model: Model; readonly acts: readonly Act[] }
@@ -110,8 +119,8 @@ function troubleOf(dice: Dice, quick: boolean): Act {
   const server = dice.one(SERVERS);
   const worker = dice.one(WORKERS);
   const kind = dice.weighted({
-    killServer: 2, fault: 3, freezeAgent: 2, freezeWorker: 1, endWorker: 1, endAgent: 1.5,
-    ...(quick ? { killAgent: 0, killWorker: 0, killTemporal: 0, endTemporal: 0, freezeLong: 0 } : { killAgent: 4, killWorker: 2, killTemporal: 1.5, endTemporal: 1, freezeLong: 0.4 }),
+    killServer: 2, fault: 3, freezeAgent: 2, freezeWorker: 1, endWorker: 1, endAgent: 1.5, emptyBoot: 0.5,
+    ...(quick ? { killAgent: 0, killWorker: 0, killTemporal: 0, endTemporal: 0, freezeLong: 0, remove: 0 } : { killAgent: 4, killWorker: 2, killTemporal: 1.5, endTemporal: 1, freezeLong: 0.4, remove: 1 }),
   });
   const shortMs = dice.between(300, 2_500);
   switch (kind) {
@@ -127,6 +136,8 @@ function troubleOf(dice: Dice, quick: boolean): Act {
     case 'killWorker': return { atMs, do: 'end', part: worker, signal: 'SIGKILL' };
     case 'killTemporal': return { atMs, do: 'end', part: 'temporal', signal: 'SIGKILL' };
     case 'endTemporal': return { atMs, do: 'end', part: 'temporal', signal: 'SIGTERM' };
+    case 'remove': return { atMs, do: 'remove', server, model: dice.one(MODELS) };
+    case 'emptyBoot': return { atMs, do: 'emptyBoot', server };
   }
 }
 

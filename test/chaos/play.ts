@@ -1,13 +1,16 @@
 // Plays one round's plan on the running stack, each act at its moment, and resolves when everything is up again and everything was said.
 
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { BUCKET, constantOf, type Contents } from './contents';
 import type { Load } from './load';
-import { statesOf } from './look';
+import { bootVersions, statesOf, versionPath } from './look';
 import { patiently } from './patient';
 import { MODELS, type Act, type Plan, type Server, type Wanted } from './plan';
 import { FLEET, type Stack } from './stack';
+import type { Watch } from './watch';
 
 /** A server that starts loads at once what its boot file names; its agent asserts the rest. */
 const BACK_MS = 45_000;
@@ -21,7 +24,7 @@ export class Play {
   readonly #started = new Map<string, Promise<void>>();
   #faults = 0;
 
-  constructor(private readonly stack: Stack, private readonly load: Load, private readonly contents: Contents) {}
+  constructor(private readonly stack: Stack, private readonly load: Load, private readonly contents: Contents, private readonly watch: Watch) {}
 
   /** Returns what went wrong with the playing itself: a process that did not come back, a wish that nobody took. */
   async play({ acts }: Plan): Promise<readonly string[]> {
@@ -44,6 +47,8 @@ export class Play {
       case 'rollBackStable': return this.#rollBackStable(act);
       case 'freeze': return this.stack.part(act.part).freeze(act.forMs);
       case 'fault': return this.#fault(act);
+      case 'remove': return this.#remove(act);
+      case 'emptyBoot': writeFileSync(join(this.stack.host(act.server).root, 'boot.config'), 'model_config_list {}\n'); return Promise.resolve();
       case 'end': return act.part.endsWith('-server') ? this.#endServer(act.part.slice(0, -'-server'.length) as Server, act.signal) : this.stack.part(act.part).restart(act.signal);
     }
   }
@@ -109,6 +114,16 @@ export class Play {
       if (Date.now() > deadline) throw new Error(`${server} serves nothing ${BACK_MS / 1000} s after its restart: ${JSON.stringify(states)}`);
       await delay(LOOK_EVERY_MS);
     }
+  }
+
+  /** At once for whoever looks from this process. */
+  #remove({ server, model }: Extract<Act, { do: 'remove' }>): Promise<void> {
+    const host = this.stack.host(server);
+    for (const version of bootVersions(host, model)) {
+      this.watch.excuse(host, model, version);
+      rmSync(versionPath(host, model, version), { recursive: true, force: true });
+    }
+    return Promise.resolve();
   }
 
   async #fault({ rule, forMs }: Extract<Act, { do: 'fault' }>): Promise<void> {

@@ -15,6 +15,7 @@ import { settle, SETTLE_MS, type Settled } from './settle';
 import { FLEET, Stack } from './stack';
 import { Watch } from './watch';
 
+const CHECK_SECONDS = 10;
 /** What is planted does not settle. */
 const PLANTED_SETTLE_MS = 10_000;
 
@@ -46,7 +47,7 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
   const contents = new Contents();
   const load = new Load(stack.hosts, (model, version) => contents.wanted(model, version) !== undefined);
   const watch = new Watch(stack.hosts, contents);
-  const play = new Play(stack, load, contents);
+  const play = new Play(stack, load, contents, watch);
   const ended: Ended[] = [];
   const disturbances: Record<string, number> = {};
   const violations: string[] = [];
@@ -54,6 +55,8 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
   const begin = async (): Promise<void> => {
     stack.stale.fault({ key: '*vocabulary.txt', fault: { kind: 'stall', afterBytes: 100_000 } });
     await membersAnnounced(stack);
+    // Its ten-minute check, shortened: a holder that ended without a word is dropped by it.
+    await patiently(stack.temporal.client, () => stack.temporal.client.workflow.getHandle(`fleet/${FLEET}`).signal('refresh', { checkSeconds: CHECK_SECONDS }));
     watch.start();
     violations.push(...await round(calmPlan(0)));
     load.start();
@@ -143,13 +146,15 @@ function nameOf(act: Act): string {
     case 'end': return `${act.signal} ${act.part}`;
     case 'freeze': return `freeze ${act.part} ${act.forMs} ms`;
     case 'fault': return `s3 ${act.rule.fault.kind}`;
+    case 'remove': return `remove ${act.model} of ${act.server}`;
+    case 'emptyBoot': return `empty boot file of ${act.server}`;
     case 'say': return act.verb;
     case 'start': case 'rollBackStable': return '';
   }
 }
 
 function count(into: Record<string, number>, name: string): void {
-  const short = name.replace(/edge-.-|worker-./, (part) => (part.startsWith('worker') ? 'worker' : '')).replace(/ \d+ ms$/, '');
+  const short = name.replace(/edge-.-|worker-.| \w+ of edge-.| of edge-./, (part) => (part.startsWith('worker') ? 'worker' : '')).replace(/ \d+ ms$/, '');
   if (short !== '') into[short] = (into[short] ?? 0) + 1;
 }
 

@@ -16,6 +16,7 @@ export class Watch {
   looks = 0;
   readonly #whole = new Map<string, number>();
   readonly #tokens = new Map<string, Token>();
+  readonly #excused = new Set<string>();
   readonly #stop = new AbortController();
   #loop: Promise<void> | undefined;
 
@@ -28,6 +29,11 @@ export class Watch {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
+  }
+
+  /** Somebody else removed it: until it is back, the lists that name it are not our doing. */
+  excuse(host: Host, model: Model, version: string): void {
+    this.#excused.add(versionPath(host, model, version));
   }
 
   /** Every version on every disk, byte for byte, also those that were whole before. */
@@ -63,6 +69,7 @@ export class Watch {
         if (!existsSync(path) || statSync(path).ino !== ino) continue; // it was removed meanwhile
         if (found !== this.contents.wanted(model, version)) this.#say(`Verified only: ${host.name}: models/${model}/${version} is not what its source holds`);
         this.#whole.set(path, ino);
+        this.#excused.delete(path);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
@@ -73,7 +80,7 @@ export class Watch {
   #boot(host: Host, model: Model): void {
     try {
       for (const version of bootVersions(host, model)) {
-        if (existsSync(versionPath(host, model, version))) continue;
+        if (this.#isThere(host, model, version)) continue;
         if (bootVersions(host, model).includes(version) && !existsSync(versionPath(host, model, version))) this.#say(`Order: ${host.name}: the boot file names ${model}/${version}, which is not on the disk`);
       }
     } catch (error) {
@@ -84,9 +91,14 @@ export class Watch {
   /** The same of the list in the server's memory. */
   async #memory(host: Host, model: Model): Promise<void> {
     for (const version of await memoryVersions(host, model) ?? []) {
-      if (version === '0' || existsSync(versionPath(host, model, version))) continue; // 0: the sentinel, under a base path of its own
+      if (version === '0' || this.#isThere(host, model, version)) continue; // 0: the sentinel, under a base path of its own
       if ((await memoryVersions(host, model))?.includes(version) === true && !existsSync(versionPath(host, model, version))) this.#say(`Order: ${host.name}: the server lists ${model}/${version}, which is not on the disk`);
     }
+  }
+
+  #isThere(host: Host, model: Model, version: string): boolean {
+    const path = versionPath(host, model, version);
+    return existsSync(path) || this.#excused.has(path);
   }
 
   /** DESIGN §5: the token is persisted, and never falls. */
