@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { canHaveStrace, findStrace } from '../setup/strace';
+import { findStrace, reasonNoStrace } from '../setup/strace';
 import { acknowledged, violations } from './check';
 import { compileWriter } from './compiled';
 import { Durability } from './durability';
@@ -18,8 +18,9 @@ import { leftovers } from './restarted';
 const directory = mkdtempSync(join(tmpdir(), 'segue-crash-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-const here = canHaveStrace() || process.env['CI'] !== undefined ? describe : describe.skip;
-here('at every call, for n = 1, 2, 3 … until none is left', () => {
+const why = reasonNoStrace();
+const here = why === undefined || process.env['CI'] !== undefined ? describe : describe.skip;
+here(`at every call, for n = 1, 2, 3 … until none is left${why === undefined ? '' : ` (${why})`}`, () => {
   let strace: string;
   let program: string;
   beforeAll(async () => {

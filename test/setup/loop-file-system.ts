@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { installPackages } from './apt';
+import { may } from './capabilities';
 
 const run = promisify(execFile);
 
 /** Why there can be none here; nothing where it can be tried. */
 export function reasonNoLoopFileSystem(): string | undefined {
   if (process.platform !== 'linux') return `${process.platform} has no ext4`;
-  if (process.getuid?.() !== 0) return 'mounting needs root';
+  if (!may('mount')) return 'mounting needs root, or CAP_SYS_ADMIN';
   if (!existsSync('/dev/loop-control')) return 'there are no loop devices (/dev/loop-control)';
   return undefined;
 }

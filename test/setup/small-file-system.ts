@@ -5,13 +5,14 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { may } from './capabilities';
 
 const run = promisify(execFile);
 
 /** Why there can be none here; nothing where it can be tried. */
 export function reasonNoSmallFileSystem(): string | undefined {
   if (process.platform !== 'linux') return `${process.platform} has no tmpfs`;
-  return process.getuid?.() === 0 ? undefined : 'mounting needs root';
+  return may('mount') ? undefined : 'mounting needs root, or CAP_SYS_ADMIN';
 }
 
 export interface SmallFileSystem {

@@ -2,18 +2,23 @@
 // https://strace.io
 
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { APT_TIMEOUT_MS, installPackages } from './apt';
+import { may } from './capabilities';
 
 const run = promisify(execFile);
 
-/** Can there be one here at all? Looks at files only. Elsewhere than Linux there is none. */
-export function canHaveStrace(): boolean {
-  return process.platform === 'linux' && [process.env['SEGUE_STRACE'] ?? '', join(cacheDirectory(), 'strace'), ...onPath('strace'), ...onPath('apt-get')].some((path) => path !== '' && existsSync(path));
+/** Why there can be none here, or none that could be attached to a process; nothing where it can be tried. Looks at files only. */
+export function reasonNoStrace(): string | undefined {
+  if (process.platform !== 'linux') return `${process.platform} has no strace`;
+  if (![process.env['SEGUE_STRACE'] ?? '', join(cacheDirectory(), 'strace'), ...onPath('strace'), ...onPath('apt-get')].some((path) => path !== '' && existsSync(path))) return 'there is neither strace nor apt-get';
+  const yama = '/proc/sys/kernel/yama/ptrace_scope';
+  if (!may('traceOthers') && existsSync(yama) && readFileSync(yama, 'utf8').trim() !== '0') return `attaching strace needs root, CAP_SYS_PTRACE, or 0 in ${yama}`;
+  return undefined;
 }
 
 /** The program: SEGUE_STRACE, PATH, our cache, the distribution's package unpacked into our cache, or (as root) installed. Throws naming all that was tried. */
