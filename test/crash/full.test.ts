@@ -24,7 +24,7 @@ here(`on a file system of 8 MiB${why === undefined ? '' : ` (${why})`}`, () => {
 
   beforeEach(async () => {
     disk = await makeSmallFileSystem({ bytes: 8 * MiB, inodes: 400 });
-    jest.spyOn(jest.requireActual<typeof import('node:os')>('node:os'), 'tmpdir').mockReturnValue(disk.path); // Where a world makes its root.
+    jest.spyOn(jest.requireActual<{ tmpdir(): string }>('node:os'), 'tmpdir').mockReturnValue(disk.path); // Where a world makes its root.
     world = await World.start({ 1: 'two', 2: 'three', 3: 'two' });
     await world.bringUp(await world.attempt('1', [1, 1]));
   });
