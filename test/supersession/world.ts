@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import type { FleetState } from '../../src/domain/fleet';
+import type { FleetState, Member } from '../../src/domain/fleet';
 import { startS3, type S3Server } from '../../src/testing/s3/server';
 import { startSimulator, type Simulator } from '../../src/testing/tf-serving/server';
 import { connectClient, type ConnectedClient } from '../../src/worker/connection';
@@ -18,6 +18,8 @@ import { SERVER } from './process';
 
 const FLEET = 'terminated';
 const START_MS = 60_000;
+const LOAD_MS = 400;
+const SLOW_BYTES_PER_SECOND = 20_000;
 
 export class TerminatedWorld {
   #control: ChildProcess | undefined;
@@ -33,6 +35,8 @@ export class TerminatedWorld {
     writeFileSync(join(root, 'boot.config'), 'model_config_list {}\n');
     const dev = await startDevServer({ cli, headless: true });
     const simulator = await startSimulator({ port: 0, modelConfigFile: join(root, 'boot.config'), numLoadThreads: 2, numUnloadThreads: 2, maxNumLoadRetries: 0, fileSystemPollWaitSeconds: 1 });
+    // Slow enough that newer rollouts find older ones in every step.
+    simulator.faults.delay({ what: 'load', model: MODEL, ms: LOAD_MS });
     const world = new TerminatedWorld(directory, bundle, dev, await connectClient(dev.target), await startS3(), simulator);
     await Promise.all([world.startControl(), world.startAgent()]);
     await world.untilAnnounced();
@@ -64,11 +68,22 @@ export class TerminatedWorld {
     await until(async () => (await this.fleet.query<FleetState>('status').catch(() => undefined))?.members[SERVER as never]?.models !== undefined, START_MS);
   }
 
+  /** The fleet's memory is gone: whoever holds the model is forgotten, and goes on. Its agent announces itself again; by itself it would within half a minute. */
+  async loseFleet(): Promise<void> {
+    const { members } = await this.fleet.query<FleetState>('status');
+    await this.fleet.terminate('lost');
+    const member = members[SERVER as never];
+    if (member === undefined) return;
+    const { sinceMs: _since, announcedMs: _announced, ...announcement } = member as Member;
+    await this.connected.client.workflow.signalWithStart('fleet', { workflowId: `fleet/${FLEET}`, taskQueue: 'segue', args: [{ fleet: FLEET }], signal: 'announce', signalArgs: [announcement] });
+  }
+
   /** A rollout of a version nobody has seen. */
   async rollout(input: object = {}): Promise<{ readonly version: string; readonly handle: WorkflowHandle }> {
     this.#started += 1;
     const version = String(this.#started);
     await upload(this.store, `${MODEL}/${version}/`, HALF_PLUS_THREE);
+    if (this.#started % 3 === 0) this.store.fault({ key: `${MODEL}/${version}/*`, fault: { kind: 'trickle', bytesPerSecond: SLOW_BYTES_PER_SECOND } });
     const handle = await this.connected.client.workflow.start('rollout', {
       workflowId: `rollout/${FLEET}/${MODEL}/${version}`, taskQueue: 'segue',
       // Versions that were reset come after greater ones.
