@@ -8,6 +8,9 @@ import { promisify } from 'node:util';
 import type { Pin } from '../domain/names';
 import type { Range } from './part-file';
 
+const [openFile, closeFile] = [promisify(open), promisify(close)];
+const writeFile: (fd: number, text: string) => Promise<unknown> = promisify(write);
+
 /** No object can have this name (key-path.ts refuses the backslash), so it never stands in a file's place. */
 export const PART_LOG_NAME = 'parts\\log';
 
@@ -33,7 +36,7 @@ export class PartLog {
     const [first, ...lines] = (await readFile(file, 'utf8').catch(() => '')).split('\n');
     const written = first === head ? rangesOf(lines) : new Map<string, Range[]>();
     if (first !== head) await rm(file, { force: true });
-    const log = new PartLog(await promisify(open)(file, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600));
+    const log = new PartLog(await openFile(file, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600));
     // A line that was cut short by the kill ends here.
     log.#append(first === head ? '\n' : `${head}\n`);
     return { log, written };
@@ -53,14 +56,14 @@ export class PartLog {
     while (this.#lines !== '') {
       const lines = this.#lines;
       this.#lines = '';
-      await promisify(write)(this.#fd, lines).catch(() => undefined);
+      await writeFile(this.#fd, lines).catch(() => undefined);
     }
     this.#writing = undefined;
   }
 
   async close(): Promise<void> {
     await this.#writing;
-    await promisify(close)(this.#fd);
+    await closeFile(this.#fd);
   }
 }
 

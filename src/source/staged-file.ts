@@ -10,6 +10,8 @@ import { promisify } from 'node:util';
 import { fail } from '../domain/failures';
 import { reasonNotPath } from './key-path';
 
+const [openFile, closeFile, statFile] = [promisify(openDescriptor), promisify(close), promisify(fstat)];
+
 /** Readable by the model server's group once staged; nobody else's business. */
 const FILE_MODE = 0o640;
 const DIRECTORY_MODE = 0o750;
@@ -66,17 +68,17 @@ export class StagedFile {
 
 /** As `StagedFile.create`, for whoever writes by himself: gives the descriptor. @param directories those below `destination` that were looked at already */
 export async function createFile(destination: string, path: string, directories: Set<string>): Promise<number> {
-  return onDisk(path, () => openNew(destination, path, directories, (file) => promisify(openDescriptor)(file, NEW, FILE_MODE)));
+  return onDisk(path, () => openNew(destination, path, directories, (file) => openFile(file, NEW, FILE_MODE)));
 }
 
 /** What an earlier life left under this name, to go on with; nothing where it is not a file of this size, or is a link, or shares its bytes. */
 export async function reopenFile(destination: string, path: string, size: number): Promise<number | undefined> {
   const file = await onDisk(path, () => placeOf(destination, path, new Set()));
-  const fd = await promisify(openDescriptor)(file, constants.O_RDWR | constants.O_NOFOLLOW).catch(() => undefined);
+  const fd = await openFile(file, constants.O_RDWR | constants.O_NOFOLLOW).catch(() => undefined);
   if (fd === undefined) return undefined;
-  const found = await promisify(fstat)(fd);
+  const found = await statFile(fd);
   if (found.isFile() && found.size === size && found.nlink === 1) return fd;
-  await promisify(close)(fd);
+  await closeFile(fd);
   return undefined;
 }
 
