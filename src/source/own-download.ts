@@ -169,18 +169,27 @@ class OwnDownload {
   }
 
   async #fetch(worker: LaneWorker, part: Part): Promise<void> {
+    await worker.logged;
+    if (this.#stop.signal.aborted) return;
     worker.part = part;
+    // A lane of a large file never has two parts that a kill would lose.
+    worker.logged = part.from > 0 || part.to < part.file.listed.size ? orAbort(new Promise<void>((resolve) => { part.onWritten = resolve; }), this.#stop.signal).catch(() => undefined) : undefined;
     await this.#retrying(part.file.listed.key, async () => {
       for (let replaced = 0; ; replaced++) {
         worker.replaceable = replaced < MAX_REPLACED;
         try {
-          if (part.at < part.to || part.to === 0) await requestPart({ ...worker.place, requests: this.#requests, limit: this.#limit, received: this.#options.onReceived, written: (whole) => this.#log.written(whole.file.listed.path, whole) }, part);
+          if (part.at < part.to || part.to === 0) await requestPart({ ...worker.place, requests: this.#requests, limit: this.#limit, received: this.#options.onReceived, written: (whole) => this.#written(whole) }, part);
           return;
         } catch (error) {
           if (!(error instanceof SlowLane)) throw error;
         }
       }
     });
+  }
+
+  #written(part: Part): void {
+    this.#log.written(part.file.listed.path, part);
+    part.onWritten();
   }
 
   #retrying<T>(key: string, run: () => Promise<T>): Promise<T> {
@@ -229,6 +238,8 @@ class LaneWorker {
   readonly lane: Lane;
   readonly place: { readonly lane: Lane; readonly ring: SlabRing };
   part: Part | undefined;
+  /** That its last part is in the file and in the log; nothing for a file of one part. */
+  logged: Promise<void> | undefined;
   replaceable = false;
 
   constructor(ring: SlabRing, connect: ConstructorParameters<typeof Lane>[0]) {

@@ -8,6 +8,8 @@ export interface Part extends Range {
   at: number;
   /** In the file. */
   written: number;
+  /** Called once, when all of it is. */
+  onWritten: () => void;
 }
 
 /** Parts of one file are handed out in its order: the checksums wait for the earliest one, and that one is always with a lane that has room for it. */
@@ -45,7 +47,7 @@ export class PartPlan {
     const parts: Part[] = [];
     do {
       const end = Math.min(to, (Math.floor(from / this.#partBytes) + 1) * this.#partBytes);
-      parts.push({ file, from, to: end, at: from, written: 0 });
+      parts.push({ file, from, to: end, at: from, written: 0, onWritten: () => undefined });
       from = end;
     } while (from < to);
     return parts;
