@@ -42,10 +42,16 @@ export class Fence {
     if (order > 0) await this.journal.update(attempt.model, (entry) => ({ ...entry, token: attempt.token, open: true, lost: undefined }));
   }
 
-  /** Journals the token as closed, raising it where it never began here. A lower one is closed already. */
+  /** Journals the token as closed, raising it where it never began here. A lower one is closed already. Where that cannot be written, what runs is stopped all the same. */
   async close(attempt: Attempt): Promise<void> {
     if (compareTokens(attempt.token, this.journal.entry(attempt.model).token) < 0) return;
-    await this.journal.update(attempt.model, (entry) => ({ ...entry, token: attempt.token, open: false }));
+    try {
+      await this.journal.update(attempt.model, (entry) => ({ ...entry, token: attempt.token, open: false }));
+    } catch (error) {
+      const running = this.#running.get(attempt.model);
+      if (running !== undefined && compareTokens(running.attempt.token, attempt.token) <= 0) running.stop.abort(fail('StaleAttempt', `${attempt.model}: stopped by an abort that could not be journalled`, { model: attempt.model }));
+      throw error;
+    }
   }
 
   isOvertaken(attempt: Attempt): boolean {

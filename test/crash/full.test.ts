@@ -104,6 +104,22 @@ here(`on a file system of 8 MiB${why === undefined ? '' : ` (${why})`}`, () => {
     expect(await world.bringUp(attempt)).toMatchObject({ promoted: '2' });
   });
 
+  test('an abort that cannot be journalled stops the work all the same, says why there is no proof, and gives it once there is room', async () => {
+    world.s3.fault({ key: '*', fault: { kind: 'stall', afterBytes: 1 } });
+    const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
+    await world.the.beginAttempt(attempt, call());
+    const download = world.the.downloadVersion(attempt, call()).then(() => 'ended well', (error: unknown) => error);
+    await until(() => world.openBelowStaging() > 0 && world.s3.log().some((line) => line.fault !== undefined), 'it stalls');
+    disk.leaveBytes(0);
+    await expect(world.the.abortAttempt(attempt, call())).rejects.toMatchObject({ code: 'InsufficientDisk', message: expect.stringContaining('journal.json') as string });
+    expect(await download).toMatchObject({ code: 'StaleAttempt' });
+    await until(async () => await world.s3.connections() === 0, 'the endpoint sees no connection');
+    nothingHalfDone();
+    disk.makeRoom();
+    expect((await world.the.abortAttempt(attempt, call())).proof).toMatchObject({ sockets: 0, writers: 0, aspired: false });
+    expect(world.dir('staging/half')).toEqual([]);
+  });
+
   test('not an inode left: the same', async () => {
     disk.leaveInodes(0);
     const attempt = await world.attempt('2', [2, 1], { retain: [v('1')] });
