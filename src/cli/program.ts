@@ -21,7 +21,6 @@ import { rolloutStatusCommand } from './rollout/status';
 import { rolloutUpdateCommand } from './rollout/update';
 import { rolloutWatchCommand } from './rollout/watch';
 import { simulateCommand } from './simulate';
-import type { Terminal } from './terminal';
 import { upCommand } from './up';
 import type { Verb } from './verb';
 import { verifyCommand } from './verify';
