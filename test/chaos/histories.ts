@@ -30,6 +30,9 @@ export interface Ended {
   readonly workflowId: string;
   readonly model: string;
   readonly version: string;
+  /** By Temporal's clock, epoch milliseconds. */
+  readonly startedMs: number;
+  /** Absent: it never got an answer to its claim. */
   readonly epoch?: number;
   readonly verdict: Verdict;
 }
@@ -103,7 +106,7 @@ export function endOf({ workflowId, type, events }: History): Ended | undefined 
   const verdict = (jsonOf(completed?.result) ?? jsonOf(failed?.failure?.applicationFailureInfo?.details) ?? cancelled(events)) as Verdict | undefined;
   if (input === undefined || verdict?.outcome === undefined) return undefined;
   const claim = answersOf(events).find(({ activity }) => activity === 'claimModel')?.result as { epoch: number } | undefined;
-  return { workflowId, model: input.model, version: input.version, verdict, ...(claim === undefined ? {} : { epoch: claim.epoch }) };
+  return { workflowId, model: input.model, version: input.version, startedMs: timeOf(events[0]), verdict, ...(claim === undefined ? {} : { epoch: claim.epoch }) };
 }
 
 /** Temporal's end of what was cancelled carries nothing; its outcome is in the attributes. */

@@ -6,10 +6,11 @@ import { temporal as proto } from '@temporalio/proto';
 import { Contents } from './contents';
 import { endOf, historiesSince, violationsOf, type Ended } from './histories';
 import { Load } from './load';
+import { outcomeViolations } from './outcomes';
 import { patiently } from './patient';
 import { MODELS, planOf, SERVERS, type Act, type Model, type Plan, type Wanted } from './plan';
 import { plant } from './plant';
-import { Play, rolloutId } from './play';
+import { Play } from './play';
 import { secretsIn } from './secrets';
 import { settle, SETTLE_MS, type Settled } from './settle';
 import { FLEET, Stack } from './stack';
@@ -74,7 +75,7 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
     for (const { do: kind, ...act } of plan.acts) count(disturbances, nameOf({ do: kind, ...act } as Act));
     const found = [
       ...unplayed, ...surprises.splice(0), ...watch.violations.splice(0), ...load.failures.splice(0).map((failure) => `Availability: a prediction failed: ${failure}`),
-      ...settled.open, ...violationsOf(histories, proto.api.enums.v1.WorkflowTaskFailedCause), ...stableViolations(settled, ended), ...missing(plan, ends), ...secretsIn(stack),
+      ...settled.open, ...violationsOf(histories, proto.api.enums.v1.WorkflowTaskFailedCause), ...(settled.open.length > 0 ? [] : outcomeViolations(plan, ends, ended, settled.stable)), ...secretsIn(stack),
       ...(await stack.stale.connections() > 0 ? [`Clean abort: connections to the stale endpoint are left`] : []),
     ];
     say(`round ${plan.round}: ${plan.stories.join('; ')} | ${plan.acts.flatMap((act) => (nameOf(act) === '' ? [] : [`${nameOf(act)}@${act.atMs}`])).join(', ')} | ${ends.map(({ workflowId, verdict }) => `${workflowId.split('/').slice(2, 4).join('/')} ${verdict.outcome}${verdict.code === undefined ? '' : ` ${verdict.code}`}`).join(', ')} | ${seconds(sinceMs)} s`);
@@ -124,21 +125,6 @@ async function membersAnnounced(stack: Stack): Promise<void> {
     if (Date.now() > deadline) throw new Error('the agents have not announced themselves within a minute');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}
-
-/** What the fleet calls stable is what the newest rollout served that was served at all. */
-function stableViolations({ stable, open }: Settled, ended: readonly Ended[]): readonly string[] {
-  if (open.length > 0) return [];
-  return MODELS.flatMap((model) => {
-    const served = ended.filter((one) => one.model === model && one.epoch !== undefined && (one.verdict.outcome === 'served' || one.verdict.outcome === 'alreadyServed'));
-    const newest = served.sort((a, b) => (b.epoch ?? 0) - (a.epoch ?? 0))[0];
-    return newest === undefined || newest.version === stable[model] ? [] : [`Verdict: ${newest.workflowId} was served with the highest epoch, yet stable is ${model}/${stable[model] ?? 'nothing'}`];
-  });
-}
-
-/** Every wish that was taken has an end. */
-function missing({ acts }: Plan, ends: readonly Ended[]): readonly string[] {
-  return acts.flatMap((act) => (act.do === 'start' && !ends.some(({ workflowId }) => workflowId === rolloutId(act.wanted)) ? [`Intent: nothing is known of ${rolloutId(act.wanted)}`] : []));
 }
 
 function nameOf(act: Act): string {
