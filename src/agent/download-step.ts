@@ -9,6 +9,7 @@ import type { ManifestFile, SourceRef } from '../domain/source';
 import { downloadFiles } from '../source/download';
 import { isOneArchive, listSource, type SourceListing } from '../source/listing';
 import { signaturesOf, type Signatures } from '../source/signature';
+import { linkEqualFiles } from '../source/reuse';
 import { SocketLedger } from '../source/sockets';
 import { onDisk } from './disk-failure';
 import type { Live } from './live';
@@ -39,7 +40,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
     const { pin, bytes: of } = listing.resolved;
     const path = parts.store.stagingPath(model, version, pin);
     await own(parts, attempt, version, pin, path, live);
-    const have = await believable(path, listing, parts.processId, live);
+    const have = await onThisDisk(parts, attempt, path, listing, live);
     const here = new Set(have.map((file) => file.path));
     const coming = listing.files.filter((file) => !here.has(file.path));
     await assertRoom(parts, attempt, coming);
@@ -101,6 +102,15 @@ async function own(parts: Parts, attempt: Attempt, version: Version, pin: Pin, p
   await parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: { version, pin } }));
   await parts.store.sweep(attempt.model, path);
   await onDisk('make the staging directory', () => mkdir(path, { recursive: true }));
+}
+
+/** What need not be fetched: left by an earlier attempt, or equal in another version of the model, whose bytes are hashed now. */
+async function onThisDisk(parts: Parts, attempt: Attempt, path: string, listing: SourceListing, live: Live): Promise<readonly ManifestFile[]> {
+  const left = await believable(path, listing, parts.processId, live);
+  const versions = Object.keys(parts.journal.entry(attempt.model).staged).map((version) => parts.store.versionPath(attempt.model, version as Version));
+  if (listing.manifest !== undefined && versions.length > 0) live.report({ step: 'downloadVersion', waiting: 'the versions on this disk to be searched for equal files', bytes: bytesOf(left) });
+  const linked = await linkEqualFiles(listing, versions, path, { signal: live.signal, except: new Set(left.map((file) => file.path)) });
+  return [...left, ...linked];
 }
 
 /** Files of the record that are really there. Another process's are hashed again: after a power cut a name may stand for nothing. */

@@ -1,7 +1,7 @@
 // Equal content that is on this disk already is linked, never fetched: what changed between two versions is usually one shard of many.
 
 import { close, constants, fstat, open } from 'node:fs';
-import { link, mkdir, readdir } from 'node:fs/promises';
+import { link, mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ManifestFile } from '../domain/source';
@@ -98,8 +98,9 @@ async function withFile<T>(file: string, act: (fd: number) => Promise<T>): Promi
   }
 }
 
-/** False where this file system, or these rights, do not allow it: then it is fetched. */
+/** False where this file system, or these rights, do not allow it: then it is fetched. What an earlier life left under the name gives way. */
 async function linkFile(from: string, to: string): Promise<boolean> {
   await mkdir(dirname(to), { recursive: true, mode: 0o750 });
-  return link(from, to).then(() => true, (error: NodeJS.ErrnoException) => error.code === 'EEXIST');
+  await rm(to, { force: true });
+  return link(from, to).then(() => true, () => false);
 }
