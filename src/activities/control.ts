@@ -60,11 +60,11 @@ export function createControlActivities({ client }: { readonly client: Client })
       }
     }),
 
-    /** Those of the runs that are closed or that nobody knows, with their outcome where they completed. */
+    /** Those of the rollouts that are closed or that nobody knows, with their outcome where they completed. A rollout that was reset goes on in another run. */
     checkRuns: ({ runs }: { readonly runs: readonly RolloutRef[] }): Promise<readonly ClosedRun[]> => asActivity(async () => {
       const closed: ClosedRun[] = [];
       for (const { workflowId, runId } of runs) {
-        const handle = client.workflow.getHandle(workflowId, runId);
+        const handle = client.workflow.getHandle(workflowId);
         try {
           const { status } = await handle.describe();
           if (status.name === 'RUNNING' || status.name === 'PAUSED' || status.name === 'UNSPECIFIED' || status.name === 'UNKNOWN') continue;

@@ -1,12 +1,12 @@
 // What a fleet does next: whom it tells, what it starts, whom it checks, and why it rests. A value in, a value out.
 
-import type { RolloutRef, FleetState, Member, ModelState, OwnRollout } from './fleet';
+import type { RolloutRef, FleetState, Member, ModelState, OwnRollout, SupersededRef } from './fleet';
 import type { Drift } from './host';
 import type { ModelName, ServerName, Version } from './names';
 import type { Stable } from './rollout-state';
 
 export type FleetAction =
-  | { readonly do: 'supersede'; readonly holder: RolloutRef; readonly by: string }
+  | { readonly do: 'supersede'; readonly holder: SupersededRef }
   /** Writes down that these servers are behind; starting the repair follows from that. */
   | { readonly do: 'repair'; readonly model: ModelName; readonly servers: readonly ServerName[] }
   | { readonly do: 'start'; readonly model: ModelName; readonly own: OwnRollout; readonly input: OwnInput }
@@ -68,7 +68,7 @@ function isForgettable(state: FleetState): boolean {
 }
 
 function supersessions(state: FleetState): FleetPlan {
-  return { actions: state.superseded.map(({ workflowId, runId, by }): FleetAction => ({ do: 'supersede', holder: { workflowId, runId }, by })), waits: [] };
+  return { actions: state.superseded.map((holder): FleetAction => ({ do: 'supersede', holder })), waits: [] };
 }
 
 function planModel(state: FleetState, model: ModelName, nowMs: number): FleetPlan {

@@ -14,6 +14,12 @@ export interface RolloutRef {
   readonly runId: string;
 }
 
+/** A claim that a newer one replaced. Known by its epoch: a rollout that was reset goes on with its claim in another run. */
+export interface SupersededRef extends RolloutRef {
+  readonly epoch: number;
+  readonly by: string;
+}
+
 export interface Holder extends RolloutRef {
   readonly epoch: number;
   readonly version: Version;
@@ -67,7 +73,7 @@ export interface FleetState {
   readonly members: Readonly<Record<ServerName, Member>>;
   readonly models: Readonly<Record<ModelName, ModelState>>;
   /** Holders that a newer claim replaced and that have not been told yet. */
-  readonly superseded: readonly (RolloutRef & { readonly by: string })[];
+  readonly superseded: readonly SupersededRef[];
   /** Workflow time of the last check of who polls. */
   readonly checkedMs?: number;
   /** Between two checks; ten minutes unless `refresh` said otherwise. */
@@ -126,7 +132,7 @@ export function claim(state: FleetState, request: ClaimRequest, nowMs: number): 
     workflowId: request.workflowId, runId: request.runId, epoch, version: request.version, unsettled: before !== undefined || unsettled === true,
     ...(request.repair === undefined ? {} : { repair: request.repair }),
   };
-  const superseded = before === undefined ? state.superseded : [...state.superseded, { workflowId: before.workflowId, runId: before.runId, by: request.workflowId }];
+  const superseded = before === undefined ? state.superseded : [...state.superseded, { workflowId: before.workflowId, runId: before.runId, epoch: before.epoch, by: request.workflowId }];
   // What the fleet was about to start is this very rollout, or what this one replaces: a repair begins again by itself where it is still needed.
   const kept = own === undefined || own.workflowId === request.workflowId || own.why === 'repair' ? {} : { own };
   const newest = request.repair === undefined && request.startedMs !== undefined ? { newest: { workflowId: request.workflowId, startedMs: request.startedMs } } : {};
@@ -165,8 +171,8 @@ function answerTo(state: FleetState, model: ModelState, holder: Holder): Claim {
 }
 
 /** The old holder was told, or is not there any more: both count as settled. */
-export function supersededTold(state: FleetState, holder: RolloutRef): FleetState {
-  return { ...state, superseded: state.superseded.filter((one) => one.runId !== holder.runId) };
+export function supersededTold(state: FleetState, { epoch }: { readonly epoch: number }): FleetState {
+  return { ...state, superseded: state.superseded.filter((one) => one.epoch !== epoch) };
 }
 
 /** Only the holder's verdict moves what is stable; the last word of a superseded rollout changes nothing but what is known to be bad. */
@@ -174,7 +180,7 @@ export function settle(state: FleetState, last: Settlement, nowMs: number): Flee
   const model = remembering(modelOf(state, last.model), last.knownBad);
   const told = supersededTold(withModel(state, last.model, model), last);
   const lost = model.holder === undefined && last.epoch > state.epoch;
-  if (model.holder?.runId !== last.runId && !lost) return told;
+  if (model.holder?.epoch !== last.epoch && !lost) return told;
   const { holder, failedRepairs, ...rest } = model;
   const epoch = Math.max(state.epoch, last.epoch);
   if (!isServed(last.outcome)) {

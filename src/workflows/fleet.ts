@@ -98,8 +98,8 @@ export async function fleet(input: { readonly fleet: FleetName; readonly state?:
   async function perform(action: FleetAction): Promise<void> {
     switch (action.do) {
       case 'supersede':
-        // "Not found" counts as settled: who is not there does nothing, and the hosts are fenced anyway.
-        await getExternalWorkflowHandle(action.holder.workflowId, action.holder.runId).signal(supersedeSignal, { by: action.by }).catch(() => undefined);
+        // "Not found" counts as settled: who is not there does nothing, and the hosts are fenced anyway. Whoever runs under this id now knows by the epoch whether it is meant.
+        await getExternalWorkflowHandle(action.holder.workflowId).signal(supersedeSignal, { by: action.holder.by, epoch: action.holder.epoch }).catch(() => undefined);
         apply(happened.supersededTold(state, action.holder));
         return;
       case 'repair': apply(happened.repairing(state, action.model, action.servers, Date.now())); return;

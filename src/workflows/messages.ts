@@ -35,7 +35,7 @@ export const resumeUpdate = defineUpdate<Accepted, [unknown]>('resume');
 export const statusQuery = defineQuery<Status>('status');
 
 // rollout: from its fleet, its transitions and the agents
-export const supersedeSignal = defineSignal<[{ readonly by: string }]>('supersede');
+export const supersedeSignal = defineSignal<[{ readonly by: string; readonly epoch?: number }]>('supersede');
 export const gateSignal = defineSignal<[ServerReport]>('gate');
 export const progressSignal = defineSignal<[Progress]>('progress');
 

@@ -1,7 +1,7 @@
 // One wish, from claim to verdict: plan, start what the plan says, wait until something happened, plan again. Every decision is in domain/rollout.ts.
 
 import {
-  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, isCancellation, setCurrentDetails, setHandler,
+  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, isCancellation, setCurrentDetails, setHandler,
   startChild, workflowInfo, type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { ABORT_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS } from '../domain/bounds';
@@ -33,6 +33,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
   let changes = 0;
   // Verbs may come before the request is parsed; they are kept for then.
   let early: happened.Wish | undefined;
+  const replaced = new Map<number, string>();
   const children: Record<ServerName, { handle?: ChildWorkflowHandle<typeof transition>; scope: CancellationScope }> = {};
   let resolveScope: CancellationScope | undefined;
 
@@ -71,6 +72,11 @@ export async function rollout(input: unknown): Promise<Verdict> {
     apply(happened.resumed);
     return accepted('goes on');
   };
+  /** It names the claim that was replaced: one that is not answered yet is waited for, and another run under this id has another one. */
+  const supersede = (by: string, epoch?: number): void => {
+    if (epoch === undefined || epoch === state?.claim?.epoch) wish({ kind: 'supersede', by });
+    else if (state?.claim === undefined) replaced.set(epoch, by);
+  };
   /** A signal has nobody to answer: its refusal is shown in status. */
   const bySignal = (verb: (payload: unknown) => unknown) => async (payload: unknown): Promise<void> => {
     try { await verb(payload); } catch (error) { apply((current) => happened.refused(current, messageOf(error))); }
@@ -104,7 +110,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
   setHandler(pauseSignal, bySignal(pause), { description: 'Begin nothing new until resume: {"reason": "…"}' });
   setHandler(resumeUpdate, resume, { description: 'Go on after a pause' });
   setHandler(resumeSignal, bySignal(resume), { description: 'Go on after a pause' });
-  setHandler(supersedeSignal, (payload) => { if (isRecordOf(payload, 'by')) wish({ kind: 'supersede', by: payload.by }); else senseless('supersede'); }, { description: 'From the fleet: a newer rollout holds this model' });
+  setHandler(supersedeSignal, (payload) => { if (isRecordOf(payload, 'by')) supersede(payload.by, payload.epoch); else senseless('supersede'); }, { description: 'From the fleet: a newer rollout holds this model' });
   setHandler(gateSignal, (report) => { if (isReport(report)) apply((current) => happened.atGate(current, report, Date.now())); else senseless('gate'); });
   setHandler(progressSignal, (progress) => { if (isProgress(progress)) apply((current) => happened.progressed(current, progress)); else senseless('progress'); });
   setHandler(statusQuery, status, { description: 'Phase, generation, and where each server stands' });
@@ -141,8 +147,8 @@ export async function rollout(input: unknown): Promise<Verdict> {
       case 'resolve': apply((current) => happened.resolving(current, action.server)); void resolve(action.server); return;
       case 'stopResolve': apply(happened.stoppingResolve); resolveScope?.cancel(); return;
       case 'start': apply((current) => happened.started(current, action.server, action.goal.direction, action.attempt, Date.now())); void start(action.server, action.attempt, action.goal); return;
-      case 'release': apply((current) => happened.releasing(current, action.server)); void children[action.server]?.handle?.signal(releaseSignal).catch(() => undefined); return;
-      case 'stop': apply((current) => happened.stopping(current, action.server, Date.now())); children[action.server]?.scope.cancel(); return;
+      case 'release': apply((current) => happened.releasing(current, action.server)); release(action.server); return;
+      case 'stop': apply((current) => happened.stopping(current, action.server, Date.now())); stop(action.server); return;
       case 'finish': return;
       default: unreachable(action);
     }
@@ -157,6 +163,8 @@ export async function rollout(input: unknown): Promise<Verdict> {
     try {
       const claim = await scope.run(() => claimModel({ fleet: request.fleet, ...claimRequest(request, self) }));
       apply((current) => happened.claimed(current, claim, Date.now()));
+      const by = replaced.get(claim.epoch);
+      if (by !== undefined) wish({ kind: 'supersede', by });
     } catch (error) {
       const by = startedBefore(error);
       // A rollout that was started later claimed first: this one is superseded, and touched nothing.
@@ -218,6 +226,19 @@ export async function rollout(input: unknown): Promise<Verdict> {
     } catch (error) {
       apply((now) => happened.ended(now, server, endOf(error, server), undefined, Date.now()));
     }
+  }
+
+  // By its id and not as a child: after a reset the transitions are those of the run before, and Temporal takes them for nobody's children.
+  // One that has closed meanwhile is not there any more; its end is told anyway.
+  function release(server: ServerName): void {
+    const { handle } = children[server] ?? {};
+    if (handle !== undefined) void getExternalWorkflowHandle(handle.workflowId).signal(releaseSignal).catch(() => undefined);
+  }
+
+  function stop(server: ServerName): void {
+    const child = children[server];
+    if (child?.handle === undefined) child?.scope.cancel();
+    else void getExternalWorkflowHandle(child.handle.workflowId).cancel().catch(() => undefined);
   }
 
   async function finish(last: Verdict): Promise<Verdict> {

@@ -32,7 +32,7 @@ describe('claiming', () => {
   test('the newest wins, at a greater epoch, and knows that something is unsettled', () => {
     const second = claimed(claimed(demo(), 'r1').state, 'r2', 1000);
     expect(second.answer).toMatchObject({ epoch: 1001, unsettled: true });
-    expect(planFleet(second.state).actions).toEqual([{ do: 'supersede', holder: { workflowId: 'rollout/r1', runId: 'r1' }, by: 'rollout/r2' }]);
+    expect(planFleet(second.state).actions).toEqual([{ do: 'supersede', holder: { workflowId: 'rollout/r1', runId: 'r1', epoch: 1000, by: 'rollout/r2' } }]);
   });
   test('a fleet that lost its state is ahead of the epochs it gave before', () => expect(claimed(demo(), 'r1', 5_000_000).answer.epoch).toBe(5_000_000));
   test('a clock that went back gives no lower epoch', () => expect(claimed(settle(claimed(demo(), 'r1', 5000).state, verdict('r1', 5000, 'served')), 'r2', 10).answer.epoch).toBe(5001));
@@ -98,7 +98,7 @@ describe('resting', () => {
   test('one with a holder says who', () => expect(planFleet(claimed(demo(), 'r1').state).waits).toEqual([{ on: 'rollout', model: 'half', holder: 'rollout/r1' }]));
   test('told once, planned again: nothing', () => {
     const state = claimed(claimed(demo(), 'r1').state, 'r2').state;
-    expect(planFleet(supersededTold(state, { workflowId: 'rollout/r1', runId: 'r1' })).actions).toEqual([]);
+    expect(planFleet(supersededTold(state, { epoch: 1000 })).actions).toEqual([]);
   });
 });
 

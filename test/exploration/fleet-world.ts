@@ -56,10 +56,10 @@ function announcements(world: FleetWorld): readonly FleetEvent[] {
 /** A rollout serves its version on whoever polls, or fails and leaves the world as it is. */
 function rolloutEnds(world: FleetWorld): readonly FleetEvent[] {
   return world.running.flatMap((one): FleetEvent[] => {
-    const running = world.running.filter(({ run }) => run !== one.run);
+    const running = world.running.filter(({ epoch }) => epoch !== one.epoch);
     const on = (one.repair ?? SERVERS).filter((server) => world.polls[server] === true);
     const last = { model: MODEL, version: one.version, digest: digest(one.version), workflowId: one.run, runId: one.run, epoch: one.epoch };
-    const held = world.fleet.models[MODEL]?.holder?.runId === one.run;
+    const held = world.fleet.models[MODEL]?.holder?.epoch === one.epoch;
     const serving = Object.fromEntries(on.map((server) => [server, one.version])) as Record<ServerName, Version>;
     const served = { ...world, running, serves: { ...world.serves, ...serving }, told: { ...world.told, ...Object.fromEntries(on.map((server) => [server, false])) } as FleetWorld['told'], fleet: fleets.settle(world.fleet, { ...last, outcome: 'served', source: SOURCE, serving }, world.nowMs) };
     const failed = { ...world, running, trouble: less(world, 'failure'), fleet: fleets.settle(world.fleet, { ...last, outcome: 'failed', code: 'SourceUnreachable' }, world.nowMs) };

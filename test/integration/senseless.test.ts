@@ -53,3 +53,22 @@ test('three started at once: the last one started is served, whichever claims fi
   const ends = await Promise.all(handles.map((handle) => on.world.end(handle)));
   expect(ends.map(({ verdict }) => verdict.outcome)).toEqual(['superseded', 'superseded', 'served']);
 }, 60_000);
+
+test.each(['goes on', 'is aborted', 'is superseded'] as const)('a rollout reset in the UI while it bakes %s, and ends; its transitions are still those of the run before', async (then) => {
+  await on.serve('1', HALF_PLUS_TWO, 2);
+  for (const version of ['2', '3']) await upload(on.store, `half/${version}/`, HALF_PLUS_THREE);
+  const begin = (version: string) => on.world.start({ model: 'half', version, ...on.from(`half/${version}/`), ...probe(3), strategy: { waves: ['1', '100%'], maxUnavailable: 3, bakeSeconds: then === 'goes on' && version === '2' ? 6 : version === '3' ? 0 : 3600 } });
+  const first = await begin('2');
+  await until(async () => (await on.world.status(first)).phase === 'baking');
+  const { client } = on.world.temporal;
+  const events = (await first.fetchHistory()).events ?? [];
+  const task = events.findLast((event) => event.workflowTaskCompletedEventAttributes != null)?.eventId;
+  const { runId } = await client.workflowService.resetWorkflowExecution({ namespace: 'default', workflowExecution: { workflowId: first.workflowId }, reason: 'by hand', workflowTaskFinishEventId: task!, requestId: 'reset' });
+  const reset = client.workflow.getHandle(first.workflowId, runId);
+  if (then === 'is aborted') await reset.signal('abort', { reason: 'enough' });
+  if (then === 'is superseded') mustBeServed(await on.world.end(await begin('3')));
+  const { verdict } = await on.world.end(reset);
+  expect(verdict.outcome).toBe({ 'goes on': 'served', 'is aborted': 'aborted', 'is superseded': 'superseded' }[then]);
+  await until(async () => { for await (const open of client.workflow.list({ query: `ExecutionStatus = 'Running' AND SegueFleet = '${on.world.fleet}'` })) return open.workflowId === `fleet/${on.world.fleet}`; return true; });
+  for (const name of ['a', 'b', 'c']) await until(async () => (await on.valueOf(name, 2).catch(() => undefined))?.version === { 'goes on': '2', 'is aborted': '1', 'is superseded': '3' }[then], 20_000);
+}, 90_000);

@@ -6,7 +6,7 @@ import { bundleOnce } from '../setup/bundle-once';
 import { play } from './play';
 import { Sandbox } from './vm';
 
-export const ACTIVITIES = ['parseRequest', 'parseUpdate', 'claimModel', 'settleClaim', 'startOwnRollout', 'checkPollers', 'resolveSource', 'beginAttempt', 'downloadVersion', 'verifyVersion', 'stageVersion', 'reloadConfig', 'awaitAvailable', 'drainVersion', 'unloadVersion', 'abortAttempt'];
+export const ACTIVITIES = ['parseRequest', 'parseUpdate', 'claimModel', 'settleClaim', 'startOwnRollout', 'checkRuns', 'checkPollers', 'resolveSource', 'beginAttempt', 'downloadVersion', 'verifyVersion', 'stageVersion', 'reloadConfig', 'awaitAvailable', 'drainVersion', 'unloadVersion', 'abortAttempt'];
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { count: { type: 'string', default: '20000' }, from: { type: 'string', default: '1' } } });

@@ -209,6 +209,7 @@ class Game {
         return undefined;
       }
       case 'checkPollers': return [];
+      case 'checkRuns': return (input as { runs: readonly { workflowId: string; runId: string }[] }).runs.filter(({ workflowId }) => !this.#flows.some((one) => one.execution.started.workflowId === workflowId && one.over === undefined)).map(({ runId }) => ({ runId }));
       default: throw new Error(`${flow.execution.started.workflowId} wants an activity that this stage does not play: ${type}`);
     }
   }
@@ -274,7 +275,7 @@ class Game {
   }
 
   async #obey(flow: Flow, command: Command): Promise<void> {
-    const { startTimer, cancelTimer, scheduleActivity, requestCancelActivity, scheduleLocalActivity, startChildWorkflowExecution, cancelChildWorkflowExecution, signalExternalWorkflowExecution, updateResponse } = command;
+    const { startTimer, cancelTimer, scheduleActivity, requestCancelActivity, scheduleLocalActivity, startChildWorkflowExecution, cancelChildWorkflowExecution, signalExternalWorkflowExecution, requestCancelExternalWorkflowExecution, updateResponse } = command;
     if (startTimer) flow.timers.set(startTimer.seq!, this.#nowMs + Number(startTimer.startToFireTimeout?.seconds ?? 0) * 1000 + Number(startTimer.startToFireTimeout?.nanos ?? 0) / 1e6);
     else if (cancelTimer) flow.timers.delete(cancelTimer.seq!);
     else if (scheduleActivity) this.#schedule(flow, scheduleActivity.seq!, scheduleActivity.activityType!, scheduleActivity.taskQueue!, fromPayload(scheduleActivity.arguments?.[0]));
@@ -283,6 +284,7 @@ class Game {
     else if (startChildWorkflowExecution) await this.#child(flow, startChildWorkflowExecution);
     else if (cancelChildWorkflowExecution) this.#tell(flow.children.get(cancelChildWorkflowExecution.childWorkflowSeq!), { cancelWorkflow: { reason: 'parent' } });
     else if (signalExternalWorkflowExecution) this.#external(flow, signalExternalWorkflowExecution);
+    else if (requestCancelExternalWorkflowExecution) this.#cancelled(flow, requestCancelExternalWorkflowExecution);
     else if (updateResponse) this.#updated(updateResponse);
     else await this.#close(flow, command);
   }
@@ -362,6 +364,12 @@ class Game {
     const target = this.#flows.find((one) => one.execution.started.workflowId === id && one.over === undefined && (!workflowExecution?.runId || one.execution.started.runId === workflowExecution.runId));
     if (target !== undefined && this.options.broken !== 'forgotten signals') target.inbox.push({ signalWorkflow: { signalName: signalName!, input: args ?? [], identity: 'x', headers: {} } });
     flow.inbox.push({ resolveSignalExternalWorkflow: { seq: seq!, ...(target === undefined ? { failure: { message: 'not found', applicationFailureInfo: { type: 'NotFound', nonRetryable: true } } } : {}) } });
+  }
+
+  #cancelled(flow: Flow, { seq, workflowExecution }: NonNullable<Command['requestCancelExternalWorkflowExecution']>): void {
+    const target = this.#flows.find((one) => one.execution.started.workflowId === workflowExecution?.workflowId && one.over === undefined);
+    this.#tell(target, { cancelWorkflow: { reason: 'asked from outside' } });
+    flow.inbox.push({ resolveRequestCancelExternalWorkflow: { seq: seq!, ...(target === undefined ? { failure: { message: 'not found', applicationFailureInfo: { type: 'NotFound', nonRetryable: true } } } : {}) } });
   }
 
   #updated({ protocolInstanceId, completed, rejected }: NonNullable<Command['updateResponse']>): void {
