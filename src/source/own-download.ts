@@ -188,8 +188,7 @@ class OwnDownload {
   }
 
   #written(part: Part): void {
-    this.#log.written(part.file.listed.path, part);
-    part.onWritten();
+    void this.#log.written(part.file.listed.path, part).then(() => part.onWritten());
   }
 
   #retrying<T>(key: string, run: () => Promise<T>): Promise<T> {

@@ -38,20 +38,22 @@ export class PartLog {
     if (first !== head) await rm(file, { force: true });
     const log = new PartLog(await openFile(file, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600));
     // A line that was cut short by the kill ends here.
-    log.#append(first === head ? '\n' : `${head}\n`);
+    await log.#append(first === head ? '\n' : `${head}\n`);
     return { log, written };
   }
 
-  written(path: string, { from, to }: Range): void {
-    this.#append(`${JSON.stringify({ path, from, to } satisfies Line)}\n`);
+  /** Resolves when the line is in the log, or could not be written: that costs a part fetched twice, should we be killed; no more. */
+  written(path: string, { from, to }: Range): Promise<void> {
+    return this.#append(`${JSON.stringify({ path, from, to } satisfies Line)}\n`);
   }
 
-  #append(text: string): void {
+  /** Lines that come while others are written share one write. */
+  async #append(text: string): Promise<void> {
     this.#lines += text;
-    this.#writing ??= this.#write();
+    if (this.#writing !== undefined) await this.#writing;
+    if (this.#lines !== '') await (this.#writing ??= this.#write());
   }
 
-  /** A line that cannot be written costs a part fetched twice, should we be killed; no more. */
   async #write(): Promise<void> {
     while (this.#lines !== '') {
       const lines = this.#lines;

@@ -71,7 +71,7 @@ test('only directory markers is nothing', async () => {
 
 test.each([
   ['503', { kind: 'answer', status: 503, code: 'SlowDown' }, /answered 503 SlowDown \(5 tries\)/, MAX_TRIES],
-  ['silence', { kind: 'slowHeaders', ms: 60_000 }, /stalled at a page of the listing: nothing for 150 ms \(5 tries\)/, MAX_TRIES],
+  ['silence', { kind: 'slowHeaders', ms: 60_000 }, /stalled at a page of the listing: nothing for 250 ms \(5 tries\)/, MAX_TRIES],
   ['a page of another kind', { kind: 'page', html: '<!doctype html><p>hello' }, /answered 200, but not as an S3 server does/, MAX_TRIES],
   ['a redirect', { kind: 'answer', status: 301, code: 'PermanentRedirect' }, /redirects are not followed/, 1],
 ] as const)('a listing that meets %s is SourceUnreachable in bounded time', async (_, fault, message, tries) => {
