@@ -32,7 +32,7 @@ here(`at every call, for n = 1, 2, 3 … until none is left${why === undefined ?
     const { cases, violations: found } = await injectEverywhere(strace, program, { order: { from: 1, to: 0 }, faults: FAULTS });
     expect(found).toEqual([]);
     expect(cases['rename SIGKILL']).toBeGreaterThanOrEqual(2); // Journal and boot file.
-  }, 120_000);
+  }, 300_000);
 
   test('from version 1 to version 2: fetched, staged, promoted, the old one removed', async () => {
     const { cases, violations: found } = await injectEverywhere(strace, program, { order: { from: 2, to: 2 }, faults: FAULTS });
@@ -41,7 +41,7 @@ here(`at every call, for n = 1, 2, 3 … until none is left${why === undefined ?
     expect(cases['rename SIGKILL']).toBeGreaterThanOrEqual(12);
     expect(cases['fsync EIO']).toBeGreaterThanOrEqual(25);
     expect(Object.values(cases).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(500);
-  }, 240_000);
+  }, 600_000);
 });
 
 describe('the checks can fail', () => {
