@@ -1,4 +1,5 @@
-// Predictions all the time, on every server and model: each answer is known by the version that gave it. What a killed server could not answer is counted apart.
+// Predictions all the time, on every server and model: each answer is known by the version that gave it. What a server could not answer because somebody killed it or
+// deleted its files is counted apart.
 
 import { create } from '@bufbuild/protobuf';
 import type { ModelName } from '../../src/domain/names';
@@ -11,11 +12,13 @@ import type { Host } from './stack';
 export interface Counts {
   readonly sent: number;
   readonly failed: number;
-  /** Failed while their server was down because somebody killed it, and not counted above. */
-  readonly whileKilled: number;
+  /** Failed while their server was killed or its files deleted; not counted above. */
+  readonly excused: number;
 }
 
-interface Client { readonly host: Host; serving: ServingClient; /** Epoch milliseconds; while its server is killed, and a client's patience longer. */ downFromMs?: number; downUntilMs?: number }
+/** Epoch milliseconds; open while the server cannot answer. */
+interface Window { readonly fromMs: number; untilMs?: number }
+interface Client { readonly host: Host; readonly model: Model; serving: ServingClient; readonly windows: Window[] }
 
 const PER_SECOND = 15;
 const DEADLINE_MS = 3_000;
@@ -30,16 +33,16 @@ export class Load {
   #ticker: NodeJS.Timeout | undefined;
   #sent = 0;
   #failed = 0;
-  #whileKilled = 0;
+  #excused = 0;
 
   /** @param known is this version one that may ever answer? */
   constructor(hosts: readonly Host[], private readonly known: (model: Model, version: string) => boolean) {
-    this.#clients = hosts.map((host) => ({ host, serving: new ServingClient(host.address) }));
+    this.#clients = hosts.flatMap((host) => MODELS.map((model) => ({ host, model, serving: new ServingClient(host.address), windows: [] })));
   }
 
   start(): void {
     this.#ticker = setInterval(() => {
-      for (const client of this.#clients) for (const model of MODELS) this.#send(client, model);
+      for (const client of this.#clients) this.#send(client);
     }, 1_000 / PER_SECOND);
   }
 
@@ -50,45 +53,41 @@ export class Load {
   }
 
   counts(): Counts {
-    return { sent: this.#sent, failed: this.#failed, whileKilled: this.#whileKilled };
+    return { sent: this.#sent, failed: this.#failed, excused: this.#excused };
   }
 
-  /** From now on this server cannot answer. */
-  down(server: Server): void {
-    const client = this.#clientOf(server);
-    if (client.downFromMs === undefined || client.downUntilMs !== undefined) client.downFromMs = Date.now();
-    delete client.downUntilMs;
+  /** From now on this server cannot answer for these models. Call what it returns when it can again: clients then come back, on new connections. */
+  down(server: Server, models: readonly Model[]): () => void {
+    const clients = this.#clients.filter(({ host, model }) => host.name === server && models.includes(model));
+    const opened = clients.map(({ windows }) => {
+      const window: Window = { fromMs: Date.now() };
+      windows.push(window);
+      return window;
+    });
+    return () => {
+      for (const client of clients) {
+        client.serving.close();
+        client.serving = new ServingClient(client.host.address);
+      }
+      for (const window of opened) window.untilMs = Date.now();
+    };
   }
 
-  /** It answers again: as a client that comes back, on a new connection. */
-  up(server: Server): void {
-    const client = this.#clientOf(server);
-    client.serving.close();
-    client.serving = new ServingClient(client.host.address);
-    client.downUntilMs = Date.now();
-  }
-
-  #send(client: Client, model: Model): void {
+  #send({ host, model, serving, windows }: Client): void {
     this.#sent += 1;
     const x = this.#sent % 64;
     const beganMs = Date.now();
-    const flying = predict(client.serving, model, x, (version) => this.known(model, version)).then((wrong) => {
+    const flying = predict(serving, model, x, (version) => this.known(model, version)).then((wrong) => {
       if (wrong === undefined) return;
-      if (wrong.unanswered && client.downFromMs !== undefined && Date.now() >= client.downFromMs && (client.downUntilMs === undefined || beganMs <= client.downUntilMs)) {
-        this.#whileKilled += 1;
+      if (wrong.unanswered && windows.some(({ fromMs, untilMs }) => fromMs <= Date.now() && (untilMs === undefined || beganMs <= untilMs))) {
+        this.#excused += 1;
         this.#sent -= 1;
         return;
       }
       this.#failed += 1;
-      if (this.failures.length < MAX_EXAMPLES) this.failures.push(`${client.host.name} ${model} at ${new Date(beganMs).toISOString()}, after ${Date.now() - beganMs} ms: ${wrong.why}`);
+      if (this.failures.length < MAX_EXAMPLES) this.failures.push(`${host.name} ${model} at ${new Date(beganMs).toISOString()}, after ${Date.now() - beganMs} ms: ${wrong.why}`);
     }).finally(() => this.#flying.delete(flying));
     this.#flying.add(flying);
-  }
-
-  #clientOf(server: Server): Client {
-    const found = this.#clients.find(({ host }) => host.name === server);
-    if (found === undefined) throw new Error(`no client of ${server}`);
-    return found;
   }
 }
 

@@ -1,6 +1,6 @@
 // Plays one round's plan on the running stack, each act at its moment, and resolves when everything is up again and everything was said.
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
@@ -8,12 +8,12 @@ import { BUCKET, constantOf, type Contents } from './contents';
 import type { Load } from './load';
 import { bootVersions, statesOf, versionPath } from './look';
 import { patiently } from './patient';
-import { MODELS, type Act, type Plan, type Server, type Wanted } from './plan';
+import { MODELS, type Act, type Model, type Plan, type Server, type Wanted } from './plan';
 import { FLEET, type Stack } from './stack';
 import type { Watch } from './watch';
 
-/** A server that starts loads at once what its boot file names; its agent asserts the rest. */
-const BACK_MS = 45_000;
+/** A server that starts loads at once what its boot file names, and its agent asserts it where the file was emptied; what is missing on a disk is fetched by a repair. */
+const BACK_MS = 90_000;
 const LOOK_EVERY_MS = 20;
 
 export function rolloutId({ model, version }: Pick<Wanted, 'model' | 'version'>): string {
@@ -98,32 +98,38 @@ export class Play {
     }
   }
 
-  #endServer(server: Server, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    return this.stack.part(`${server}-server`).restart(signal, { before: () => this.load.down(server), after: async () => {
-      await this.#answersAgain(server);
-      this.load.up(server);
-    } });
+  async #endServer(server: Server, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    let up = (): void => undefined;
+    await this.stack.part(`${server}-server`).restart(signal, { before: () => { up = this.load.down(server, MODELS); }, after: () => this.#serves(server, MODELS) });
+    up();
   }
 
-  async #answersAgain(server: Server): Promise<void> {
+  /** What its boot file names is on the disk and AVAILABLE. */
+  async #serves(server: Server, models: readonly Model[]): Promise<void> {
     const host = this.stack.host(server);
     const deadline = Date.now() + BACK_MS;
     for (;;) {
-      const states = await Promise.all(MODELS.map((model) => statesOf(host, model)));
-      if (states.every((one) => one !== undefined && Object.values(one).includes('AVAILABLE'))) return;
-      if (Date.now() > deadline) throw new Error(`${server} serves nothing ${BACK_MS / 1000} s after its restart: ${JSON.stringify(states)}`);
+      const states = await Promise.all(models.map((model) => statesOf(host, model)));
+      const serves = models.every((model, at) => {
+        const booted = bootVersions(host, model);
+        return booted.length > 0 && booted.every((version) => states[at]?.[version] === 'AVAILABLE' && existsSync(versionPath(host, model, version)));
+      });
+      if (serves) return;
+      if (Date.now() > deadline) throw new Error(`${server} does not serve what it booted from ${BACK_MS / 1000} s after it was broken: ${JSON.stringify(states)}`);
       await delay(LOOK_EVERY_MS);
     }
   }
 
-  /** At once for whoever looks from this process. */
-  #remove({ server, model }: Extract<Act, { do: 'remove' }>): Promise<void> {
+  /** At once for whoever looks from this process. The model server unloads what is gone at its next poll; nobody can help that. */
+  async #remove({ server, model }: Extract<Act, { do: 'remove' }>): Promise<void> {
     const host = this.stack.host(server);
+    const up = this.load.down(server, [model]);
     for (const version of bootVersions(host, model)) {
       this.watch.excuse(host, model, version);
       rmSync(versionPath(host, model, version), { recursive: true, force: true });
     }
-    return Promise.resolve();
+    await this.#serves(server, [model]);
+    up();
   }
 
   async #fault({ rule, forMs }: Extract<Act, { do: 'fault' }>): Promise<void> {

@@ -34,7 +34,7 @@ export interface RunResult {
   readonly rounds: number;
   readonly seed: number;
   readonly violations: number;
-  readonly predictions: { readonly sent: number; readonly failed: number; readonly whileKilled: number };
+  readonly predictions: { readonly sent: number; readonly failed: number; readonly excused: number };
   readonly rollouts: Readonly<Record<string, number>>;
   readonly disturbances: Readonly<Record<string, number>>;
   readonly looks: number;
@@ -104,7 +104,7 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
   if (violations.length > 0) say(`again: npm run chaos -- --seed ${seed} --rounds ${Math.max(1, played)} --from ${from}\nkept: ${stack.directory} (logs, evidence, disks, database)`);
   else if (keep) say(`kept: ${stack.directory}`);
   else stack.remove();
-  say(`${played} rounds, ${violations.length} violations, predictions ${counts.sent} sent, ${counts.failed} failed (and ${counts.whileKilled} while their server was killed)`);
+  say(`${played} rounds, ${violations.length} violations, predictions ${counts.sent} sent, ${counts.failed} failed (and ${counts.excused} excused: their server killed, its files deleted)`);
   const outcomes: Record<string, number> = {};
   for (const { verdict } of ended) count(outcomes, verdict.outcome);
   return { rounds: played, seed, violations: violations.length, predictions: counts, rollouts: outcomes, disturbances, looks: watch.looks, seconds: seconds(beganMs) };

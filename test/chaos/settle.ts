@@ -1,6 +1,8 @@
 // After the storm: waits until nothing is under way and every server serves what is stable and nothing else, or says what is not so.
 
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { heldBy } from '../../src/cli/demo/proc';
 import type { FleetState, Member, ModelState } from '../../src/domain/fleet';
 import { behindOf } from '../../src/domain/fleet-plan';
 import type { ModelName } from '../../src/domain/names';
@@ -41,7 +43,10 @@ async function lookAt(stack: Stack): Promise<Settled> {
   const fleet = await patiently(client, () => client.workflow.getHandle(`fleet/${FLEET}`).query<FleetState>('status'));
   const stable = Object.fromEntries(MODELS.map((model) => [model, fleet.models[model as string as ModelName]?.stable?.version])) as Record<Model, string | undefined>;
   const open = [...fleetIsBusy(fleet)];
-  for (const host of stack.hosts) for (const model of MODELS) open.push(...await hostIsElsewhere(host, model, stable[model]));
+  for (const host of stack.hosts) {
+    for (const model of MODELS) open.push(...await hostIsElsewhere(host, model, stable[model]));
+    open.push(...stillHeld(stack, host));
+  }
   return { open, stable };
 }
 
@@ -82,4 +87,15 @@ function ownerless(host: Host, model: Model): readonly string[] {
   const partial = entryOf(host, model)?.partial;
   const own = partial === undefined ? undefined : `${partial.version}-${partial.pin.replace(/^pin:/, '').slice(0, 12)}`;
   return stagingNames(host, model).filter((name) => name !== own && name !== `${own}.json`).map((name) => `Clean abort: ${host.name}: staging/${model}/${name} belongs to nobody`);
+}
+
+/** What the kernel says of the agent: no file below staging is open, no connection to a bucket. Nothing where there is no /proc. */
+function stillHeld(stack: Stack, { name, root }: Host): readonly string[] {
+  const observed = [{ pid: stack.part(`${name}-agent`).pid, directory: join(root, 'staging') }];
+  const held = [stack.good.port, stack.stale.port].flatMap((port) => heldBy(observed, port) ?? []);
+  const sockets = held.flatMap((one) => one.sockets);
+  return [
+    ...(sockets.length === 0 ? [] : [`Clean abort: ${name}: its agent has ${sockets.length} connections to a bucket`]),
+    ...[...new Set(held.flatMap(({ files }) => files))].map((file) => `Clean abort: ${name}: its agent holds ${file} open`),
+  ];
 }
