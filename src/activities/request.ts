@@ -63,6 +63,7 @@ const request = z.strictObject({
   version,
   source: source.optional(),
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, 'a digest is "sha256:" and 64 lower-case hex digits').optional(),
+  preferDisk: z.boolean().optional(),
   retire: z.literal(true).optional(),
   repair: z.strictObject({ servers: z.array(name('server')).min(1).max(10_000) }).optional(),
   allowKnownBad: z.boolean().optional(),
@@ -76,6 +77,7 @@ const request = z.strictObject({
   requestedBy: text.optional(),
   ciUrl: text.optional(),
 }).superRefine((value, context) => {
+  if (value.preferDisk === true && value.digest === undefined) context.addIssue({ code: 'custom', path: ['preferDisk'], message: 'needs a digest: without one nobody can tell whether the disks hold this version' });
   // A digest without a source is a version that the disks hold: nothing is fetched.
   if (value.source === undefined && value.digest === undefined && value.retire === undefined) context.addIssue({ code: 'custom', path: ['source'], message: 'is required' });
 });
@@ -112,7 +114,7 @@ export function parseRequest(input: unknown): RolloutRequest {
     strategy: strategyWithDefaults(wanted),
     onFailure: value.onFailure ?? 'rollback', holdSeconds: value.holdSeconds ?? 3600,
     ...(value.source === undefined || retire ? {} : { source: withDefaults(value.source) }),
-    ...(digest === undefined ? {} : { digest: digest as Digest }), ...(retire === undefined ? {} : { retire }),
+    ...(digest === undefined ? {} : { digest: digest as Digest }), ...(value.preferDisk ? { preferDisk: true } : {}), ...(retire === undefined ? {} : { retire }),
     ...(repair === undefined ? {} : { repair: { servers: repair.servers as ServerName[] } }),
     ...(value.allowKnownBad ? { allowKnownBad: true } : {}), ...(value.allowDowngrade ? { allowDowngrade: true } : {}), ...(value.allowReuse ? { allowReuse: true } : {}),
     ...(asked === undefined ? {} : { probe: probeWithDefaults(asked) }),

@@ -28,7 +28,8 @@ const NOT_AGAIN: Signatures = { policy: 'off', keys: [] };
 /** Listing and bytes on this agent's credentials. Nothing is touched where the version is whole already. */
 export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
   const { model, version, source } = attempt;
-  if (version === undefined || source === undefined) throw new Error('downloadVersion without version and source');
+  if (version === undefined) throw new Error('downloadVersion without a version');
+  if (source === undefined) throw fail('SourceMissing', `download ${model}/${version} on ${parts.server}: it is no longer on this disk, and nobody said where it came from; start a rollout of it with its source`, { server: parts.server });
   refuseForeignEndpoint(parts, source);
   if (await isWhole(parts, attempt)) return;
   const ledger = ledgerOf(parts, attempt);

@@ -36,7 +36,7 @@ export class Journal {
       return new Journal(path, { format: 1, seeded: true, incarnation: randomUUID(), models: new Map() }, true);
     }
     const parsed = parseJournal(text);
-    if ('why' in parsed) throw fail('Bug', `read ${path}: want a journal of this agent, found ${parsed.why}. It is never taken for empty: put the right file back, or move the whole root away`, { path, found: parsed.why });
+    if ('why' in parsed) throw fail('Bug', `read ${path}: want a journal of this agent, found ${parsed.why}. It is never taken for empty: put the right file back, or move this one file away (never the models beside it): without it the agent asks its fleet, its disk and its server what is listed, and reloads nothing before it knows`, { path, found: parsed.why });
     await makeLast(path); // Whoever wrote it may have been killed between its rename and the fsync of the root: what is believed from here on must not be undone by a power cut.
     return new Journal(path, parsed.ok, false);
   }

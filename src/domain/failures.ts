@@ -28,7 +28,7 @@ export const FAILURES = {
   ReloadRejected: { disposition: 'hold', meaning: 'the model server refused its new model list', next: 'segue doctor SERVER --root DIR' },
   ServerWedged: { disposition: 'hold', meaning: 'the model server accepted a list and then stopped making progress', next: 'segue doctor SERVER' },
   DrainTimeout: { disposition: 'hold', meaning: 'the old version is still held by requests in flight', next: 'segue doctor SERVER' },
-  Bug: { disposition: 'hold', meaning: 'something happened that this engine has no name for', next: 'segue rollout status ID' },
+  Bug: { disposition: 'hold', meaning: 'something happened that this engine has no name for', next: 'segue doctor SERVER --root DIR' },
   LoadFailed: { disposition: 'rollback', meaning: 'the model server could not load the version', next: 'segue doctor SERVER' },
   ProgressDeadlineExceeded: { disposition: 'rollback', meaning: 'the version was not AVAILABLE in time', next: 'segue doctor SERVER --root DIR' },
   ProbeMismatch: { disposition: 'rollback', meaning: 'the version answered a probe wrongly', next: 'segue rollout status ID' },

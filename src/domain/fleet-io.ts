@@ -7,10 +7,10 @@ import { names, serverOf, type Claim, type RolloutState } from './rollout-state'
 import { isServed, knownBadOf, type Verdict } from './verdict';
 
 export function claimRequest(request: RolloutRequest, self: RolloutRef): ClaimRequest {
-  const { model, version, source, repair, allowDowngrade } = request;
+  const { model, version, source, repair, allowDowngrade, preferDisk } = request;
   return {
     model, version, ...self,
-    ...(source === undefined ? { fetches: false } : {}),
+    ...(source === undefined || preferDisk ? { fetches: false } : {}),
     ...(source?.endpoint === undefined ? {} : { endpoint: source.endpoint }),
     ...(repair === undefined ? {} : { repair: repair.servers }),
     ...(allowDowngrade === undefined && !request.retire ? {} : { allowDowngrade: true }),

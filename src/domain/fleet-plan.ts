@@ -1,6 +1,6 @@
 // What a fleet does next: whom it tells, what it starts, whom it checks, and why it rests. A value in, a value out.
 
-import type { RolloutRef, FleetState, Member, ModelState, OwnRollout, SupersededRef } from './fleet';
+import { servedSomewhere, type RolloutRef, type FleetState, type Member, type ModelState, type OwnRollout, type SupersededRef } from './fleet';
 import type { Drift } from './host';
 import type { ModelName, ServerName, Version } from './names';
 import type { Stable } from './rollout-state';
@@ -38,7 +38,8 @@ export interface FleetPlan {
 export interface Behind {
   readonly server: ServerName;
   readonly model: ModelName;
-  readonly want: Stable;
+  /** Absent: the model was retired, and nothing of it shall be served. */
+  readonly want?: Stable;
   /** By its agent's last word; absent: nothing of this model. */
   readonly serves?: Version;
   readonly drift?: Drift;
@@ -94,29 +95,34 @@ function planOwn(state: FleetState, model: ModelName, own: OwnRollout, nowMs: nu
   return { actions: [], waits: [{ on: 'claim', model, of: own.workflowId }], wakeAtMs: untilMs };
 }
 
-function inputOf({ fleet, models }: FleetState, model: ModelName, { why, servers, by, reason }: OwnRollout): OwnInput | undefined {
+function inputOf(state: FleetState, model: ModelName, { why, servers, by, reason }: OwnRollout): OwnInput | undefined {
+  const { fleet, models } = state;
   const { stable, retained } = models[model] ?? {};
+  const version = stable?.version ?? servedSomewhere(state, model);
+  const retirement = (more: OwnInput): OwnInput | undefined => (version === undefined ? undefined : { fleet, model, version, retire: true, ...more });
   const who = { requestedBy: by ?? `fleet ${fleet}`, ...(reason === undefined ? {} : { reason }) };
   const of = (version: Stable): OwnInput => ({ fleet, model, version: version.version, ...(version.digest === undefined ? {} : { digest: version.digest }) });
   switch (why) {
-    case 'repair': return stable?.source === undefined ? undefined : {
+    case 'repair': if (stable === undefined) return retirement({ repair: { servers }, reason: `repair of ${servers?.join(', ') ?? ''}`.slice(0, 500), requestedBy: `fleet ${fleet}` });
+      return stable.source === undefined ? undefined : {
       ...of(stable), source: stable.source, repair: { servers }, allowKnownBad: true, reason: `repair of ${servers?.join(', ') ?? ''}`.slice(0, 500), requestedBy: `fleet ${fleet}`, onFailure: 'rollback',
       ...(stable.probe === undefined ? {} : { probe: stable.probe }),
     };
-    case 'rollback': return retained === undefined ? undefined : { ...of(retained), ...(retained.digest === undefined && retained.source !== undefined ? { source: retained.source } : {}), allowDowngrade: true, ...who, ...(retained.probe === undefined ? {} : { probe: retained.probe }) };
-    case 'retire': return stable === undefined ? undefined : { fleet, model, version: stable.version, retire: true, ...who };
+    case 'rollback': return retained === undefined ? undefined : { ...of(retained), ...(retained.source === undefined ? {} : { source: retained.source, ...(retained.digest === undefined ? {} : { preferDisk: true }) }), allowDowngrade: true, ...who, ...(retained.probe === undefined ? {} : { probe: retained.probe }) };
+    case 'retire': return retirement(who);
   }
 }
 
 /** Members whose agent's last word differs from what is stable. Who has said nothing of models yet, or does not know its own list, is not spoken of: nothing follows from silence. */
 export function behindOf({ members, models }: FleetState, model: ModelName): readonly Behind[] {
-  const want = models[model]?.stable;
-  if (want?.source === undefined) return [];
+  const { stable: want, retired } = models[model] ?? {};
+  // Without a word about the model nothing is wanted: a fleet that lost its memory unloads nothing.
+  if (want === undefined ? retired === undefined : want.source === undefined) return [];
   return Object.values<Member>(members).filter(({ seeded, models: facts }) => seeded !== false && facts !== undefined).flatMap(({ server, models: facts = {}, announcedMs }): Behind[] => {
     const { version, digest, drift } = facts[model] ?? {};
-    const other = version !== want.version || (digest !== undefined && want.digest !== undefined && digest !== want.digest);
+    const other = version !== want?.version || (digest !== undefined && want?.digest !== undefined && digest !== want.digest);
     if (!other && drift?.repair !== 'fleet') return [];
-    return [{ server, model, want, sinceMs: announcedMs, ...(version === undefined ? {} : { serves: version }), ...(drift === undefined ? {} : { drift }) }];
+    return [{ server, model, ...(want === undefined ? {} : { want }), sinceMs: announcedMs, ...(version === undefined ? {} : { serves: version }), ...(drift === undefined ? {} : { drift }) }];
   }).sort((a, b) => (a.server < b.server ? -1 : 1));
 }
 

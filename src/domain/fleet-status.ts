@@ -12,7 +12,7 @@ const MAX_ROWS = 15;
 /** Something that is not as it was left, in one sentence. */
 export function driftLines(state: FleetState): readonly string[] {
   const behind = (Object.keys(state.models) as ModelName[]).sort().flatMap((model) => behindOf(state, model));
-  const fleetSays = behind.map(({ server, model, want, serves, drift, sinceMs }) => `${server}: ${model}: ${drift === undefined ? `serves ${serves ?? 'nothing'}, stable is ${want.version}` : `${drift.what}: ${drift.detail}`}, since ${timeText(drift?.sinceMs ?? sinceMs)}; the fleet repairs it`);
+  const fleetSays = behind.map(({ server, model, want, serves, drift, sinceMs }) => `${server}: ${model}: ${drift === undefined ? `serves ${serves ?? 'nothing'}, ${want === undefined ? 'the model is retired' : `stable is ${want.version}`}` : `${drift.what}: ${drift.detail}`}, since ${timeText(drift?.sinceMs ?? sinceMs)}; the fleet repairs it`);
   const agentSays = Object.values<Member>(state.members).flatMap(({ server, models = {} }) => Object.entries<ModelFact>(models).flatMap(([model, { drift }]) => (
     drift?.repair === 'agent' ? [`${server}: ${model}: ${drift.what}: ${drift.detail}, since ${timeText(drift.sinceMs)}; its agent repairs it`] : [])));
   const silent = Object.values<Member>(state.members).flatMap(({ server, silentSinceMs }) => (silentSinceMs === undefined ? [] : [`${server}: its agent does not poll, since ${timeText(silentSinceMs)}; nothing is known of it, and nothing is done`]));
@@ -30,8 +30,14 @@ export function fleetDetails(state: FleetState, plan: FleetPlan): string {
     ...models.slice(0, MAX_ROWS).map(([model, { stable, retained, holder, own }]) => `| ${model} | ${stable?.version ?? '-'} | ${retained?.version ?? '-'} | ${holder?.workflowId ?? own?.workflowId ?? '-'} |`),
     ...(models.length > MAX_ROWS ? [`| … and ${models.length - MAX_ROWS} more | | | |`] : []),
     ...(drift.length === 0 ? [] : ['', '**Drifted**', ...drift.slice(0, MAX_ROWS).map((line) => `- ${line}`), ...(drift.length > MAX_ROWS ? [`- … and ${drift.length - MAX_ROWS} more`] : [])]),
+    ...(state.refusal === undefined ? [] : ['', `**Refused** ${refusalText(state.refusal)}`]),
     ...(plan.waits.every(({ on }) => on === 'wish') ? [] : ['', `waits for ${plan.waits.slice(0, 5).map(fleetWaitingText).join('; ')}`]),
   ].join('\n');
+}
+
+/** A verb that came by signal had nobody to answer. */
+export function refusalText({ verb, message, atMs }: NonNullable<FleetState['refusal']>): string {
+  return `${verb}, at ${timeText(atMs)}: ${message}`;
 }
 
 export function fleetWaitingText(waiting: FleetWaiting): string {

@@ -52,6 +52,8 @@ export interface ModelState {
   readonly own?: OwnRollout;
   /** Of all rollouts that anybody asked for, the one started last: one that was started before it comes too late, whenever it claims. */
   readonly newest?: { readonly workflowId: string; readonly startedMs: number };
+  /** Nothing of it shall be served: whoever still serves it, or comes back with it, is brought to that. */
+  readonly retired?: true;
   /** The last holder ended without a word: whoever claims next fences every server first. */
   readonly unsettled?: true;
   /** Repairs that failed one after the other, and when the next may begin. */
@@ -74,6 +76,8 @@ export interface FleetState {
   readonly models: Readonly<Record<ModelName, ModelState>>;
   /** Holders that a newer claim replaced and that have not been told yet. */
   readonly superseded: readonly SupersededRef[];
+  /** The last verb that came by signal and was refused: there was nobody to answer. Gone with the next one that is taken. */
+  readonly refusal?: { readonly verb: string; readonly message: string; readonly atMs: number };
   /** Workflow time of the last check of who polls. */
   readonly checkedMs?: number;
   /** Between two checks; ten minutes unless `refresh` said otherwise. */
@@ -166,6 +170,7 @@ function answerTo(state: FleetState, model: ModelState, holder: Holder): Claim {
     epoch: holder.epoch, servers: holder.repair === undefined ? members : members.filter((name) => holder.repair?.includes(name)), unsettled: holder.unsettled,
     ...(picky.length === 0 ? {} : { allowEndpoints: Object.fromEntries(picky) as Record<ServerName, readonly string[]> }),
     ...(model.stable === undefined ? {} : { stable: model.stable }),
+    ...(model.retained === undefined ? {} : { retained: model.retained.version }),
     ...(model.knownBad === undefined ? {} : { knownBad: model.knownBad }),
   };
 }
@@ -219,7 +224,7 @@ function afterFailedRepair(before: ModelState['failedRepairs'], { outcome, code 
   return { count, nextMs: nowMs + Math.min(LONGEST_REPAIR_RETRY_MS, REPAIR_RETRY_MS * 2 ** (count - 1)), last: code ?? outcome };
 }
 
-function moved(model: ModelState, { version, digest, source, probe, knownBad: _bad }: Settlement, repair: boolean): ModelState {
+function moved({ retired: _retired, ...model }: ModelState, { version, digest, source, probe, knownBad: _bad }: Settlement, repair: boolean): ModelState {
   // A repair brings servers to what is stable; it does not say what that is.
   if (repair && model.stable !== undefined) return model;
   const same = model.stable?.version === version ? model.stable : undefined;
@@ -236,7 +241,7 @@ function sourceOfRetained({ retained }: ModelState, version: Version): Partial<S
 }
 
 function retired({ stable: _stable, retained: _retained, ...model }: ModelState): ModelState {
-  return model;
+  return { ...model, retired: true };
 }
 
 /** What a rollout saw its servers come to counts as said by their agents, until they say it themselves. */
@@ -290,14 +295,19 @@ export function reasonNotRollback(state: FleetState, model: ModelName, version?:
 
 export function reasonNotRetirable(state: FleetState, model: ModelName): SegueError | undefined {
   const { stable, holder } = modelOf(state, model);
-  if (stable === undefined && holder === undefined) return fail('InvalidInput', `model: fleet ${state.fleet} knows no model ${model}; it has ${Object.keys(state.models).join(', ') || 'none'}`, { path: 'model' });
+  if (stable === undefined && holder === undefined && state.models[model] === undefined) return fail('InvalidInput', `model: fleet ${state.fleet} knows no model ${model}; it has ${Object.keys(state.models).join(', ') || 'none'}`, { path: 'model' });
   if (holder !== undefined && holder.repair === undefined) return fail('InvalidInput', `model: ${holder.workflowId} holds ${model} now; abort it first: segue rollout abort ${holder.workflowId}${overWithoutAWord(state)}`, { path: 'model' });
-  if (stable === undefined) return fail('InvalidInput', `model: nothing of ${model} is stable; there is nothing to retire`, { path: 'model' });
+  if (stable === undefined && servedSomewhere(state, model) === undefined) return fail('InvalidInput', `model: nothing of ${model} is stable and no agent says that it serves any of it; there is nothing to retire`, { path: 'model' });
   return undefined;
 }
 
 function overWithoutAWord({ fleet }: FleetState): string {
   return ` (one that was terminated is dropped by: segue fleet check ${fleet})`;
+}
+
+/** A version of the model that some agent says it serves. */
+export function servedSomewhere({ members }: FleetState, model: ModelName): Version | undefined {
+  return Object.values<Member>(members).map(({ models }) => models?.[model]?.version).find((version) => version !== undefined);
 }
 
 export interface Asked {
@@ -311,6 +321,14 @@ export function rollbackAsked(state: FleetState, { model, ...asked }: Asked, now
   const { stable } = modelOf(state, model);
   const bad = stable?.digest === undefined ? undefined : { digest: stable.digest, version: stable.version, why: `rolled back${asked.by === undefined ? '' : ` by ${asked.by}`}${asked.reason === undefined ? '' : `: ${asked.reason}`}`, atMs: nowMs };
   return withModel(state, model, { ...remembering(modelOf(state, model), bad), own: { workflowId: `rollback/${state.fleet}/${model}/${nowMs}`, why: 'rollback', askedMs: nowMs, ...asked } });
+}
+
+export function verbRefused(state: FleetState, verb: string, message: string, nowMs: number): FleetState {
+  return { ...state, refusal: { verb, message, atMs: nowMs } };
+}
+
+export function verbTaken({ refusal: _refusal, ...state }: FleetState): FleetState {
+  return state;
 }
 
 export function retireAsked(state: FleetState, { model, ...asked }: Asked, nowMs: number): FleetState {

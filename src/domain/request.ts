@@ -38,6 +38,8 @@ export interface RolloutRequest {
   readonly source?: SourceRef;
   /** When given, other content is not this version. */
   readonly digest?: Digest;
+  /** With a digest: what the disks hold is taken from them, and the source is asked only for what they lack. */
+  readonly preferDisk?: true;
   /** Given by the fleet, which put right what drifted: only these servers, and never while somebody else's rollout holds the model. */
   readonly repair?: { readonly servers: readonly ServerName[] };
   /** Serve content that was rolled back before. */

@@ -38,6 +38,8 @@ export interface Claim {
   readonly epoch: number;
   readonly servers: readonly ServerName[];
   readonly stable?: Stable;
+  /** What a rollback of the fleet would go back to: its directories stay until another version has taken over. */
+  readonly retained?: Version;
   /** An earlier holder has not said that its work ended: fence every server before anything else. */
   readonly unsettled: boolean;
   readonly knownBad?: readonly KnownBad[];
@@ -128,9 +130,11 @@ export function claimed(state: RolloutState, claim: Claim, nowMs: number): Rollo
   const names = [...claim.servers].sort();
   const fresh: ServerState = { activity: 'none', fenced: !claim.unsettled, direction: 'forward', attempt: 0, released: false, notSeen: false, listed: false, aspired: [], lingering: [], sinceMs: nowMs };
   // What is stable under this very number says what the number stands for, before anything is listed or fetched.
-  const known = state.request.digest ?? (claim.stable?.version === state.request.version && !state.request.allowReuse ? claim.stable.digest : undefined);
+  const stable = claim.stable?.version === state.request.version && !state.request.allowReuse ? claim.stable.digest : undefined;
+  const known = state.request.digest ?? stable;
   const next = { ...state, claim: { ...claim, servers: names }, ...(known === undefined ? {} : { digest: known }), servers: Object.fromEntries(names.map((name) => [name, fresh])) };
-  return known === undefined ? next : refuseKnownBad(next, known, undefined, nowMs);
+  // What the source holds is not known yet: that it is the stable content is for its listing to say.
+  return state.request.digest === undefined ? next : refuseKnownBad(next, state.request.digest, undefined, nowMs);
 }
 
 export function tokenOf(state: RolloutState, attempt: number): Token {
@@ -162,8 +166,9 @@ export function resolved(state: RolloutState, attempt: number, server: ServerNam
   if (attempt !== state.attempt || asked?.stopping === true) return rest;
   if ('code' in answer) return failed(rest, answer, server, nowMs);
   if (answer.digest !== undefined && state.digest !== undefined && answer.digest !== state.digest) return failed(rest, reused(state.digest, answer.digest, state), server, nowMs);
-  const next = { ...rest, resolved: answer, ...(answer.digest === undefined ? {} : { digest: answer.digest }) };
-  return answer.digest === undefined ? next : refuseKnownBad(next, answer.digest, server, nowMs);
+  const digest = answer.digest ?? state.digest;
+  const next = { ...rest, resolved: answer, ...(digest === undefined ? {} : { digest }) };
+  return digest === undefined ? next : refuseKnownBad(next, digest, server, nowMs);
 }
 
 export function started(state: RolloutState, server: ServerName, direction: 'forward' | 'back', attempt: number, nowMs: number): RolloutState {

@@ -140,9 +140,9 @@ function listAhead(state: RolloutState): readonly Action[] {
   return state.resolved === undefined && fetches(state) && state.pause === undefined ? planResolve(state).actions : [];
 }
 
-/** Without a source, what is wanted is on the disks, or nothing is wanted. */
-function fetches({ request: { source, retire } }: RolloutState): boolean {
-  return source !== undefined && !retire;
+/** Without a source, what is wanted is on the disks, or nothing is wanted; where the disks go first, each host that lacks it lists for itself. */
+function fetches({ request: { source, retire, preferDisk } }: RolloutState): boolean {
+  return source !== undefined && !retire && !preferDisk;
 }
 
 /** What is on its way goes on to its gate; nothing begins, and nothing leaves its gate. */

@@ -21,6 +21,8 @@ export interface TransitionInput {
   readonly bytes?: number;
   readonly knownBad?: readonly Digest[];
   readonly allowReuse?: true;
+  /** Its directory stays too, until another version has taken over. */
+  readonly retained?: Version;
   readonly mode: Mode;
   /** Stay at the gate, the version before still loaded, until released. */
   readonly bake: boolean;
@@ -49,6 +51,7 @@ export function transitionInput(state: RolloutState, server: ServerName, attempt
     drainSeconds: strategy.drainSeconds, loadDeadlineSeconds: strategy.loadDeadlineSeconds, unloadDeadlineSeconds: strategy.unloadDeadlineSeconds,
     ...(goal.version === undefined ? {} : { version: goal.version }),
     ...(before === undefined ? {} : { before }),
+    ...(state.claim?.retained === undefined ? {} : { retained: state.claim.retained }),
     ...(reportTo === undefined ? {} : { reportTo }),
     // Going back needs no source and must not be probed with the candidate's answers.
     ...(forward && source !== undefined ? { source } : {}),

@@ -46,7 +46,7 @@ function bringBytes(goal: Goal, wanted: Version, view: ModelView): Next | undefi
   const staged = view.staged[wanted];
   if (staged !== undefined && isSameContent(goal, staged)) return refuseKnownBad(goal, staged.digest);
   const partial = view.partial;
-  if (partial?.version !== wanted || partial.pin !== goal.pin) return step('downloadVersion', wanted);
+  if (partial?.version !== wanted || (goal.pin !== undefined && partial.pin !== goal.pin)) return step('downloadVersion', wanted);
   switch (partial.phase) {
     case 'fetching': return step('downloadVersion', wanted);
     case 'fetched': return step('verifyVersion', wanted);

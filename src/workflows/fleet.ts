@@ -1,6 +1,6 @@
 // What is true of a fleet for ever: its members, what is stable, who holds which model. It plans, tells those it replaces, and rests.
 
-import { allHandlersFinished, ApplicationFailure, condition, continueAsNew, getExternalWorkflowHandle, log, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, ApplicationFailure, condition, continueAsNew, getExternalWorkflowHandle, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import { EMPTY_FLEET_SECONDS, FLEET_HISTORY_EVENTS } from '../domain/bounds';
 import { unreachable, type SegueError } from '../domain/failures';
 import * as happened from '../domain/fleet';
@@ -44,23 +44,23 @@ export async function fleet(input: { readonly fleet: FleetName; readonly state?:
     const asked = askedOf(payload);
     const refused = happened.reasonNotRollback(state, asked.model, versionOf(payload));
     if (refused !== undefined) throw refusal(refused);
-    apply(happened.rollbackAsked(state, asked, Date.now()));
+    apply(happened.rollbackAsked(happened.verbTaken(state), asked, Date.now()));
     return own(asked.model, 'going back from the disks; the content is remembered as known bad');
   };
   const retire = (payload: unknown): OwnAccepted => {
     const asked = askedOf(payload);
     const refused = happened.reasonNotRetirable(state, asked.model);
     if (refused !== undefined) throw refusal(refused);
-    apply(happened.retireAsked(state, asked, Date.now()));
+    apply(happened.retireAsked(happened.verbTaken(state), asked, Date.now()));
     return own(asked.model, 'nothing of the model will be served');
   };
   const own = (model: ModelName, message: string): OwnAccepted => ({ accepted: true, workflowId: happened.modelOf(state, model).own?.workflowId ?? '', message });
-  // A signal has nobody to answer, and a refusal changes nothing.
-  const bySignal = (verb: (payload: unknown) => unknown) => (payload: unknown): void => { try { verb(payload); } catch (error) { log.warn('a verb was refused', { error: String(error) }); } };
+  // A signal has nobody to answer: its refusal is shown in status.
+  const bySignal = (name: string, verb: (payload: unknown) => unknown) => (payload: unknown): void => { try { verb(payload); } catch (error) { apply(happened.verbRefused(state, name, error instanceof Error ? error.message : String(error), Date.now())); } };
   setHandler(fleetRollbackUpdate, rollback, { description: 'Go back from what is stable: {"model": "…", "reason": "…"}' });
-  setHandler(fleetRollbackSignal, bySignal(rollback), { description: 'Go back from what is stable: {"model": "…", "reason": "…"}' });
+  setHandler(fleetRollbackSignal, bySignal('rollback', rollback), { description: 'Go back from what is stable: {"model": "…", "reason": "…"}' });
   setHandler(retireUpdate, retire, { description: 'Serve nothing of a model any more: {"model": "…", "reason": "…"}' });
-  setHandler(retireSignal, bySignal(retire), { description: 'Serve nothing of a model any more: {"model": "…", "reason": "…"}' });
+  setHandler(retireSignal, bySignal('retire', retire), { description: 'Serve nothing of a model any more: {"model": "…", "reason": "…"}' });
   setHandler(checkSignal, () => { checkNow = true; changes += 1; }, { description: 'Look now which agents still poll' });
   setHandler(refreshSignal, (payload) => {
     refresh = true;

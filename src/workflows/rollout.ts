@@ -33,6 +33,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
   let changes = 0;
   // Verbs may come before the request is parsed; they are kept for then.
   let early: happened.Wish | undefined;
+  let earlyPause: happened.Pause | undefined;
   const replaced = new Map<number, string>();
   const children: Record<ServerName, { handle?: ChildWorkflowHandle<typeof transition>; scope: CancellationScope }> = {};
   let resolveScope: CancellationScope | undefined;
@@ -63,11 +64,16 @@ export async function rollout(input: unknown): Promise<Verdict> {
   const pause = (payload: unknown): Accepted => {
     const why = state === undefined ? undefined : happened.reasonNotPausable(state);
     if (verdict !== undefined || why !== undefined) throw refusal(`this rollout is ${why ?? 'over'}; there is nothing to pause`);
-    if (state === undefined) throw refusal('this rollout has not begun; pause it in a moment');
-    apply((current) => happened.paused(current, { sinceMs: Date.now(), ...whoAndWhy(payload) }));
+    const mine = { sinceMs: Date.now(), ...whoAndWhy(payload) };
+    if (state === undefined) earlyPause ??= mine;
+    apply((current) => happened.paused(current, mine));
     return accepted('nothing new begins; servers on their way go on to their gate. Resume: segue rollout resume ID');
   };
   const resume = (): Accepted => {
+    if (state === undefined && earlyPause !== undefined) {
+      earlyPause = undefined;
+      return accepted('goes on');
+    }
     if (state?.pause === undefined) throw refusal('this rollout is not paused');
     apply(happened.resumed);
     return accepted('goes on');
@@ -123,6 +129,8 @@ export async function rollout(input: unknown): Promise<Verdict> {
       throw failedWith(refusalOf(error));
     }
     if (early !== undefined) wish(early);
+    const pausedEarly = earlyPause;
+    if (pausedEarly !== undefined) apply((current) => happened.paused(current, pausedEarly));
     for (;;) {
       plan = planRollout(state, Date.now());
       show();

@@ -26,7 +26,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
 
   const what = (version: Version | undefined): string => (version === undefined ? input.model : `${input.model}/${version}`);
   const attempt = (): Attempt => ({
-    fleet: input.fleet, server: input.server, model: input.model, token: input.token, retain: before?.version === undefined ? [] : [before.version],
+    fleet: input.fleet, server: input.server, model: input.model, token: input.token, retain: [before?.version, input.retained].filter((version) => version !== undefined),
     ...(input.version === undefined ? {} : { version: input.version }),
     ...(input.source === undefined ? {} : { source: input.source }),
     ...(input.pin === undefined ? {} : { pin: input.pin }),
@@ -36,6 +36,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     ...(input.allowReuse === undefined ? {} : { allowReuse: input.allowReuse }),
     ...(input.reportTo === undefined ? {} : { reportTo: input.reportTo }),
   });
+  const takesOver = (): boolean => input.version !== before?.version;
   const goal = (): Goal => ({
     mode: input.mode,
     ...(input.version === undefined ? {} : { version: input.version }),
@@ -88,7 +89,8 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
         return seen;
       }
       case 'drainVersion': return host.drainVersion({ attempt: attempt(), version, drainSeconds: input.drainSeconds });
-      case 'unloadVersion': return host.unloadVersion({ attempt: attempt(), version, unloadDeadlineSeconds: input.unloadDeadlineSeconds });
+      // Another version has taken over: of those before only the one that leaves now is kept, and the disk holds two.
+      case 'unloadVersion': return host.unloadVersion({ attempt: { ...attempt(), ...(takesOver() ? { retain: before?.version === undefined ? [] : [before.version] } : {}) }, version, unloadDeadlineSeconds: input.unloadDeadlineSeconds });
       default: return unreachable(step);
     }
   };

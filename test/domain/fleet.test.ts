@@ -1,4 +1,4 @@
-import { announced, checked, claim, emptyFleet, holdersGone, left, modelOf, ownLost, ownStarted, reasonNotRetirable, reasonNotRollback, repairing, retireAsked, rollbackAsked, settle as settleAt, supersededTold, type FleetState, type Settlement } from '../../src/domain/fleet';
+import { announced, checked, claim, emptyFleet, holdersGone, left, modelOf, ownLost, ownStarted, reasonNotRetirable, reasonNotRollback, repairing, retireAsked, rollbackAsked, settle as settleAt, supersededTold, verbRefused, verbTaken, type FleetState, type Settlement } from '../../src/domain/fleet';
 import { behindOf, planFleet as planAt } from '../../src/domain/fleet-plan';
 import { driftLines, fleetDetails } from '../../src/domain/fleet-status';
 import type { Announcement, Drift, ModelFact } from '../../src/domain/host';
@@ -202,7 +202,7 @@ describe('what people ask of a fleet', () => {
   test('a rollback goes to the version before, from the disks, and its content is known to be bad from then on', () => {
     const asked = rollbackAsked(at3(), { model, by: 'ops' }, LATER);
     expect(planFleet(asked, LATER).actions).toMatchObject([{ do: 'start', input: { version: '2', digest: 'sha256:2', allowDowngrade: true, requestedBy: 'ops' } }]);
-    expect(planFleet(asked, LATER).actions[0]).not.toHaveProperty('input.source');
+    expect(planFleet(asked, LATER).actions[0]).toMatchObject({ input: { source, preferDisk: true } });
     expect(modelOf(asked, model).knownBad).toMatchObject([{ digest: 'sha256:3', version: '3' }]);
   });
   test('after a rollback the version is stable again with the source it came from, so that a new server can have it', () => {
@@ -226,12 +226,29 @@ describe('what people ask of a fleet', () => {
   test('a retirement serves nothing, and forgets what was stable, so that nothing brings it back', () => {
     const asked = retireAsked(stable2(), { model }, LATER);
     expect(planFleet(asked, LATER).actions).toMatchObject([{ do: 'start', input: { version: '2', retire: true } }]);
-    const taken = claim(asked, { ...wish('retire'), fetches: false }, LATER);
+    const taken = claim(asked, { ...wish('retire'), workflowId: modelOf(asked, model).own?.workflowId ?? '', fetches: false }, LATER);
     if ('refused' in taken) throw taken.refused;
     const after = settle(taken.state, { ...verdict('retire', taken.answer.epoch, 'retired') });
     expect(modelOf(after, model).stable).toBeUndefined();
     expect(behindOf(after, model)).toEqual([]);
+    // Who was silent then, and comes back serving it, is brought to nothing; a fleet that only lost its memory unloads nothing.
+    const back = announced(after, says('c', at2), LATER);
+    expect(driftLines(back)).toEqual([expect.stringMatching(/^c: half: serves 2, the model is retired, since .*; the fleet repairs it$/)]);
+    expect(planFleet(back, LATER + 5000).actions).toMatchObject([{ do: 'repair', servers: ['c'] }]);
+    const repair = repairing(back, model, ['c' as ServerName], LATER + 5000);
+    expect(planFleet(repair, LATER + 5000).actions).toMatchObject([{ do: 'start', input: { retire: true, version: '2', repair: { servers: ['c'] } } }]);
+    expect(reasonNotRetirable(back, model)).toBeUndefined();
+    expect(behindOf(announced(emptyFleet('demo' as FleetName), says('c', at2), 1), model)).toEqual([]);
+    const served = claim(back, wish('r7', '3'), LATER + 6000);
+    if ('refused' in served) throw served.refused;
+    expect(modelOf(settle(served.state, verdict('r7', served.answer.epoch, 'served', '3')), model).retired).toBeUndefined();
   });
+  test('a verb refused as a signal is shown until one is taken', () => {
+    const shown = verbRefused(at3(), 'rollback', 'no version before 1', 0);
+    expect(fleetDetails(shown, planFleet(shown, 0))).toContain('**Refused** rollback, at 1970');
+    expect(verbTaken(shown)).toEqual(at3());
+  });
+  test('what a rollback would go back to is told with the claim, so that its directories stay', () => expect(claimed(at3(), 'r9', LATER, '4').answer).toMatchObject({ retained: '2' }));
   test('an unknown model is not retired', () => expect(reasonNotRetirable(demo(), 'hafl' as ModelName)?.message).toMatch(/knows no model hafl/));
   test('a version older than the stable one needs to be meant', () => {
     expect(claim(at3(), wish('r3', '2'), LATER)).toMatchObject({ refused: { code: 'InvalidInput', detail: { path: 'version' } } });

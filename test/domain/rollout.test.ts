@@ -341,9 +341,14 @@ describe('content known to be bad', () => {
     expect(state.failure).toMatchObject({ code: 'KnownBadVersion', message: expect.stringMatching(/rolled back as version 7 at 1970.*LoadFailed: no.*--allow-known-bad/) as string });
     expect(said(new Story(state).plan())).toEqual(['finish rejected KnownBadVersion']);
   });
-  test('is refused at the claim where the request or the fleet says its digest', () => {
-    expect(claimed({ digest: 'sha256:b' as Digest }).failure).toMatchObject({ code: 'KnownBadVersion' });
-    expect(claimed({}, 'sha256:b' as Digest).failure).toMatchObject({ code: 'KnownBadVersion' });
+  test('is refused at the claim where the request says its digest', () => expect(claimed({ digest: 'sha256:b' as Digest }).failure).toMatchObject({ code: 'KnownBadVersion' }));
+  test('under a number that is stable it is refused by its listing, which may say that it is other content', () => {
+    const stable = claimed({}, 'sha256:b' as Digest);
+    const listed = (digest?: string) => happened.resolved(happened.resolving(stable, s('a')), 1, s('a'), { pin: 'pin:1' as Pin, files: 3, bytes: 100, ...(digest === undefined ? {} : { digest: digest as Digest }) }, 0).failure;
+    expect(stable.failure).toBeUndefined();
+    expect(listed()).toMatchObject({ code: 'KnownBadVersion' });
+    expect(listed('sha256:b')).toMatchObject({ code: 'KnownBadVersion' });
+    expect(listed('sha256:c')).toMatchObject({ code: 'VersionReused' });
   });
   test('is no reason to go on serving it: a retirement is not refused', () => expect(claimed({ retire: true }, 'sha256:b' as Digest).failure).toBeUndefined());
   test('is served where somebody means it', () => expect(said(new Story(claimed({ allowKnownBad: true })).resolved().plan())).toEqual(['start a']));

@@ -1,6 +1,6 @@
 // What people say to a rollout and to a fleet besides starting and stopping: pause, resume, roll back, retire; and what is refused. On real parts.
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FleetState } from '../../src/domain/fleet';
 import type { Verdict } from '../../src/domain/verdict';
@@ -96,4 +96,51 @@ test('a model retired is served by nobody, its name is free of any version, and 
   expect((await settled()).models['half' as never]?.stable).toBeUndefined();
   expect(readdirSync(join(on.world.server('a').root, 'models/other'))).toEqual(['1']);
   await keepHistories(on.world, 'retire', workflowId);
+}, 60_000);
+
+test('the version before stays on the disks while later rollouts come and fail, and a rollback finds it there; where it is gone it is fetched', async () => {
+  await on.serve('1', HALF_PLUS_TWO, 2);
+  await on.serve('2', HALF_PLUS_THREE, 3);
+  const dirs = (name: string): string[] => readdirSync(join(on.world.server(name).root, 'models/half')).sort();
+  expect((await on.world.end(await on.world.start({ model: 'half', version: '2', ...on.from('half/2/') }))).verdict.outcome).toBe('alreadyServed');
+  await on.store.put('models', 'half/3/saved_model.pb', 'broken');
+  expect((await on.world.end(await on.world.start({ model: 'half', version: '3', ...on.from('half/3/') }))).verdict).toMatchObject({ code: 'InvalidSavedModel' });
+  for (const name of ['a', 'b', 'c']) expect(dirs(name)).toEqual(['1', '2']);
+  await settled();
+  const reads = on.objectReads();
+  // One host lost the directory: only it fetches, and the others go back without a byte.
+  rmSync(join(on.world.server('b').root, 'models/half/1'), { recursive: true });
+  const { workflowId } = await fleet().executeUpdate<{ workflowId: string }, [unknown]>('rollback', { args: [{ model: 'half', reason: 'late errors' }] });
+  expect(await ownEnd(workflowId)).toMatchObject({ outcome: 'served', servers: { a: { version: '1' }, b: { version: '1' }, c: { version: '1' } } });
+  const fetched = on.store.log().filter(({ operation }) => operation === 'GetObject').slice(reads);
+  expect(new Set(fetched.map(({ key }) => key)).size).toBe(fetched.length);
+  expect(fetched.length).toBeGreaterThan(0);
+  for (const name of ['a', 'b', 'c']) expect(await on.valueOf(name, 2)).toEqual({ version: '1', y: 3 });
+}, 90_000);
+
+test('a server that was silent while its model was retired is brought to nothing when it is back', async () => {
+  await on.serve('1', HALF_PLUS_TWO, 2);
+  const { root, port, agent } = on.world.server('c');
+  await agent.stop();
+  const { workflowId } = await fleet().executeUpdate<{ workflowId: string }, [unknown]>('retire', { args: [{ model: 'half' }] });
+  expect(await ownEnd(workflowId)).toMatchObject({ outcome: 'retired', notSeen: ['c'] });
+  on.world.server('c').agent = await on.world.startAgent('c', root, port);
+  await until(async () => (await on.valueOf('c', 2).then(() => false, () => true)), 60_000);
+  await until(async () => { const half = (await on.world.fleetState())?.models['half' as never]; return half?.holder === undefined && half?.own === undefined; }, 30_000);
+}, 120_000);
+
+test('paused before it began, a rollout begins paused', async () => {
+  await on.serve('1', HALF_PLUS_TWO, 2);
+  await upload(on.store, 'half/2/', HALF_PLUS_THREE);
+  const { client } = on.world.temporal;
+  const handle = await client.workflow.signalWithStart('rollout', { workflowId: `early-${on.world.fleet}`, taskQueue: 'segue', args: [{ fleet: on.world.fleet, model: 'half', version: '2', ...on.from('half/2/'), ...probe(3), strategy: { maxUnavailable: 3 } }], signal: 'pause', signalArgs: [{ reason: 'wait for me' }] });
+  await until(async () => (await on.world.status(handle)).phase === 'paused');
+  await handle.signal('resume', {});
+  mustBeServed(await on.world.end(handle));
+}, 60_000);
+
+test('a fleet verb refused as a signal is shown in its status', async () => {
+  await on.serve('1', HALF_PLUS_TWO, 2);
+  await fleet().signal('rollback', { model: 'half' });
+  expect(await until(async () => (await on.world.fleetState())?.refusal)).toMatchObject({ verb: 'rollback', message: expect.stringContaining('no version before 1') as string });
 }, 60_000);

@@ -24,7 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
   transition('isSameContent(goal, staged)) return refuseKnownBad(goal, staged.digest);', 'true) return refuseKnownBad(goal, staged.digest);', 'other content under the number counts as there'),
   transition("version !== wanted && version !== goal.keep", 'version !== wanted', 'the old version leaves during the bake'),
   transition("view.drained.includes(first) ? 'unloadVersion' : 'drainVersion'", "view.drained.includes(first) ? 'drainVersion' : 'unloadVersion'", 'unloaded without a drain'),
-  transition("partial?.version !== wanted || partial.pin !== goal.pin", 'partial?.version !== wanted', 'bytes of another listing are gone on with'),
+  transition("partial?.version !== wanted || (goal.pin !== undefined && partial.pin !== goal.pin)", 'partial?.version !== wanted', 'bytes of another listing are gone on with'),
   transition("case 'fetched': return step('verifyVersion', wanted);", "case 'fetched': return step('stageVersion', wanted);", 'staged without being verified'),
   transition("if (goal.digest !== undefined) return goal.digest === staged.digest;", '', 'a digest that differs is not seen'),
   transition('isServing(wanted, view) && view.staged[wanted] !== undefined', 'isServing(wanted, view)', 'files that are gone never come back'),

@@ -2,7 +2,7 @@
 
 import type { FleetState, Member, ModelState } from '../../domain/fleet';
 import { planFleet } from '../../domain/fleet-plan';
-import { driftLines, fleetWaitingText } from '../../domain/fleet-status';
+import { driftLines, fleetWaitingText, refusalText } from '../../domain/fleet-status';
 import type { ModelFact } from '../../domain/host';
 import type { ModelName, ServerName } from '../../domain/names';
 import { timeText } from '../../domain/time-text';
@@ -10,10 +10,11 @@ import { timeText } from '../../domain/time-text';
 export function lines(state: FleetState, nowMs: number): readonly string[] {
   const drift = driftLines(state);
   return [
-    `fleet ${state.fleet}: ${Object.keys(state.members).length} servers, ${Object.keys(state.models).length} models; times are UTC`,
+    `fleet ${state.fleet}: ${count(Object.keys(state.members).length, 'server')}, ${count(Object.keys(state.models).length, 'model')}; times are UTC`,
     ...membersOf(state).map((member) => ` ${memberFact(member)}`),
     ...modelsOf(state).flatMap(([model, one]) => [` ${modelFact(model, one)}`, ...memoryFacts(model, one).map((fact) => `  ${fact}`)]),
     ...(drift.length === 0 ? [' nothing drifted'] : [' drifted:', ...drift.map((line) => `  ${line}`)]),
+    ...(state.refusal === undefined ? [] : [` refused: ${refusalText(state.refusal)}`]),
     ...waitFacts(state, nowMs).map((fact) => ` ${fact}`),
   ];
 }
@@ -50,9 +51,13 @@ function memberFact({ server, zone, models, silentSinceMs, seeded }: Member): st
   return `${server}${zone === undefined ? '' : ` (${zone})`}: ${serves}${silentSinceMs === undefined ? '' : `, silent since ${timeText(silentSinceMs)}`}${seeded === false ? ', unseeded' : ''}`;
 }
 
-function modelFact(model: ModelName, { stable, retained, holder, own }: ModelState): string {
+function count(many: number, what: string): string {
+  return `${many} ${what}${many === 1 ? '' : 's'}`;
+}
+
+function modelFact(model: ModelName, { stable, retained, retired, holder, own }: ModelState): string {
   return [
-    `${model}: stable ${stable?.version ?? 'nothing'}`, `before ${retained?.version ?? 'nothing'}`,
+    `${model}: stable ${stable?.version ?? 'nothing'}${retired === undefined ? '' : ' (retired)'}`, `before ${retained?.version ?? 'nothing'}`,
     ...(holder === undefined ? [] : [`held by ${holder.workflowId}`]), ...(own === undefined ? [] : [`${own.why} begins: ${own.workflowId}`]),
   ].join(', ');
 }

@@ -41,7 +41,7 @@ export function endFromFailure(cause: unknown): RolloutEnd {
 
 export function endOf(verdict: Verdict): RolloutEnd {
   const code = verdict.code === undefined ? '' : ` (${verdict.code})`;
-  return { exit: EXIT_OF[verdict.outcome], verdict, line: `${verdict.outcome}${code}: ${verdict.message}` };
+  return { exit: EXIT_OF[verdict.outcome], verdict, line: `${verdict.outcome}${code}: ${verdict.message.replace(`${verdict.code}: `, '')}` };
 }
 
 /** Temporal keeps no details of a workflow that ends as cancelled; its last status has them. */
