@@ -7,6 +7,8 @@ import type { Claim } from '../../src/domain/rollout-state';
 export interface Ended {
   /** Of every run, by how it closed: a failed one by its type. */
   readonly ends: Readonly<Record<string, number>>;
+  /** What those said that ended as a bug of ours. */
+  readonly bugs: readonly string[];
   /** Epochs by version, of every run that heard the answer to its claim. */
   readonly epochs: ReadonlyMap<string, ReadonlySet<number>>;
 }
@@ -33,6 +35,7 @@ export async function whyRunning(client: Client, running: string): Promise<strin
 
 export async function readEnds(client: Client): Promise<Ended> {
   const ends: Record<string, number> = {};
+  const bugs: string[] = [];
   const epochs = new Map<string, Set<number>>();
   for await (const { workflowId, runId } of client.workflow.list({ query: `WorkflowType = 'rollout'` })) {
     const events = (await client.workflow.getHandle(workflowId, runId).fetchHistory()).events ?? [];
@@ -46,9 +49,11 @@ export async function readEnds(client: Client): Promise<Ended> {
       epochs.set(version, (epochs.get(version) ?? new Set()).add(defaultPayloadConverter.fromPayload<Claim>(result).epoch));
     }
     const last = events.at(-1);
-    const failed = last?.workflowExecutionFailedEventAttributes?.failure?.applicationFailureInfo?.type;
+    const failure = last?.workflowExecutionFailedEventAttributes?.failure;
+    const failed = failure?.applicationFailureInfo?.type;
+    if (failed === 'Bug') bugs.push(`${workflowId} ${runId} ended as a bug: ${failure?.message}`);
     const end = failed ?? (last?.workflowExecutionTerminatedEventAttributes ? 'terminated or reset' : last?.workflowExecutionCanceledEventAttributes ? 'cancelled' : last?.workflowExecutionCompletedEventAttributes ? 'completed' : 'still running');
     ends[end] = (ends[end] ?? 0) + 1;
   }
-  return { ends, epochs };
+  return { ends, bugs, epochs };
 }

@@ -79,7 +79,8 @@ export async function runTerminated({ rollouts, seed, resetAnywhere = false, cli
     const verdict = await last.handle.result().then((value) => value as Verdict, (error: unknown) => error);
     if ((verdict as Partial<Verdict>).outcome !== 'served') violations.push(`a fresh rollout ended as ${JSON.stringify(verdict)}`);
     if (await stateOf(world.simulator.port, last.version) !== 'AVAILABLE') violations.push(`version ${last.version} is not AVAILABLE although its rollout served`);
-    const { ends, epochs } = await readEnds(client);
+    const { ends, bugs, epochs } = await readEnds(client);
+    violations.push(...bugs);
     const { effects } = world;
     violations.push(...violationsOf(effects, (version) => epochs.get(version) ?? new Set()));
     await watch.stop();
