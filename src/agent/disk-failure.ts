@@ -22,6 +22,15 @@ export async function onDisk<T>(tried: string, act: () => Promise<T>): Promise<T
   }
 }
 
+/** The same for work that a signal can end: its reason stays what it is. */
+export async function onDiskUntil<T>(signal: AbortSignal, tried: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw signal.aborted ? error : diskFailure(error, tried);
+  }
+}
+
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }

@@ -11,7 +11,7 @@ import { isOneArchive, listSource, type SourceListing } from '../source/listing'
 import { signaturesOf, type Signatures } from '../source/signature';
 import { linkEqualFiles } from '../source/reuse';
 import { SocketLedger } from '../source/sockets';
-import { onDisk } from './disk-failure';
+import { diskFailure, onDisk, onDiskUntil } from './disk-failure';
 import type { Live } from './live';
 import { ownPartial } from './own-partial';
 import { bytesOf, readPartialRecord } from './partial-record';
@@ -41,7 +41,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
     const { pin, bytes: of } = listing.resolved;
     const path = parts.store.stagingPath(model, version, pin);
     await own(parts, attempt, version, pin, path, live);
-    const have = await onThisDisk(parts, attempt, path, listing, live);
+    const have = await onDiskUntil(live.signal, `search this disk for files of ${model}/${version}`, () => onThisDisk(parts, attempt, path, listing, live));
     const here = new Set(have.map((file) => file.path));
     const coming = listing.files.filter((file) => !here.has(file.path));
     await assertRoom(parts, attempt, coming);
@@ -56,7 +56,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
       await record.finish({ version, pin, of: bytesOf(whole), files: whole, phase: 'fetched', writer: parts.processId });
     } catch (error) {
       await record.quiet();
-      throw await giveBack(parts, attempt, path, coming, error);
+      throw live.signal.aborted ? error : await giveBack(parts, attempt, path, coming, diskFailure(error, `download ${model}/${version}`));
     } finally {
       await record.quiet(); // Nothing of this attempt writes after it ended.
     }

@@ -3,7 +3,7 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { basePath } from '../domain/list';
-import { fail, SegueError } from '../domain/failures';
+import { fail, type SegueError } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { compareVersions, type ModelName, type Version } from '../domain/names';
 import { isMissing, onDisk } from './disk-failure';
@@ -42,8 +42,8 @@ export async function assertRoom(parts: Parts, attempt: Attempt, coming: readonl
  * A disk that filled up although there was room: somebody else writes to it too. What was fetched is given back, so that the journal can still be written and the model
  * server can live; then the failure says what is missing. Any other error is as it was.
  */
-export async function giveBack(parts: Parts, attempt: Attempt, stagingPath: string, coming: readonly Coming[], error: unknown): Promise<unknown> {
-  if (!(error instanceof SegueError) || error.code !== 'InsufficientDisk' || 'couldGo' in error.detail) return error; // With it: refused before anything was written.
+export async function giveBack(parts: Parts, attempt: Attempt, stagingPath: string, coming: readonly Coming[], error: SegueError): Promise<SegueError> {
+  if (error.code !== 'InsufficientDisk' || 'couldGo' in error.detail) return error; // With it: refused before anything was written.
   await parts.store.discard(stagingPath);
   const { free, blockBytes } = await freeBelow(parts.store.root);
   return insufficient(parts, attempt, roomFor(coming, blockBytes), free, error);

@@ -5,6 +5,7 @@ import type { Attempt } from '../domain/host';
 import type { ManifestFile } from '../domain/source';
 import { checkSavedModel } from '../savedmodel/check';
 import { digestOf } from '../source/manifest';
+import { onDiskUntil } from './disk-failure';
 import type { Live } from './live';
 import { bytesOf, writePartialRecord, type PartialRecord } from './partial-record';
 import type { Parts } from './parts';
@@ -56,7 +57,7 @@ function mismatch(attempt: Attempt, file: string, want: string, found: string): 
 }
 
 async function notServable(attempt: Attempt, path: string, live: Live): Promise<SegueError | undefined> {
-  const report = await checkSavedModel(path, { signal: live.signal });
+  const report = await onDiskUntil(live.signal, `check ${path}`, () => checkSavedModel(path, { signal: live.signal }));
   if (report.ok) return undefined;
   const [first] = report.findings;
   const more = report.findings.length > 1 ? ` (and ${report.findings.length - 1} more)` : '';
