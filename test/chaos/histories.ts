@@ -37,15 +37,21 @@ export interface Ended {
   readonly verdict: Verdict;
 }
 
-/** Rollouts and transitions begun since then, and every run of the fleet that was open since then. */
-export async function historiesSince(client: Client, fleetId: string, sinceMs: number): Promise<readonly History[]> {
+/** What Temporal lists lags behind what it knows, by milliseconds; on a busy machine by more. */
+const LISTED_WITHIN_MS = 20_000;
+
+/** Rollouts and transitions begun since then, and every run of the fleet that was open since then. @param started rollouts that must be among them. */
+export async function historiesSince(client: Client, fleetId: string, sinceMs: number, started: readonly string[]): Promise<readonly History[]> {
   const since = new Date(sinceMs).toISOString();
-  const found = await patiently(client, async () => {
+  const deadline = Date.now() + LISTED_WITHIN_MS;
+  const list = (): Promise<readonly { workflowId: string; runId: string; type: string }[]> => patiently(client, async () => {
     const all: { workflowId: string; runId: string; type: string }[] = [];
     const query = `(StartTime >= '${since}' AND WorkflowType IN ('rollout', 'transition')) OR (WorkflowId = '${fleetId}' AND (ExecutionStatus = 'Running' OR CloseTime >= '${since}'))`;
     for await (const { workflowId, runId, type } of client.workflow.list({ query })) all.push({ workflowId, runId, type });
     return all;
   });
+  let found = await list();
+  while (Date.now() < deadline && !started.every((id) => found.some(({ workflowId }) => workflowId === id))) found = await list();
   return Promise.all(found.map(async ({ workflowId, runId, type }) => ({ workflowId, type, events: (await patiently(client, () => client.workflow.getHandle(workflowId, runId).fetchHistory())).events ?? [] })));
 }
 

@@ -10,7 +10,7 @@ import { outcomeViolations } from './outcomes';
 import { patiently } from './patient';
 import { MODELS, planOf, SERVERS, type Act, type Model, type Plan, type Wanted } from './plan';
 import { plant } from './plant';
-import { Play } from './play';
+import { Play, rolloutId } from './play';
 import { secretsIn } from './secrets';
 import { settle, SETTLE_MS, type Settled } from './settle';
 import { FLEET, Stack } from './stack';
@@ -67,9 +67,10 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
     const sinceMs = Date.now() - 1;
     const unplayed = await play.play(plan);
     for (const name of planted) await plant(name, stack);
-    const settled = await settle(stack, planted.length === 0 ? SETTLE_MS : PLANTED_SETTLE_MS);
+    const started = plan.acts.flatMap((act) => (act.do === 'start' ? [rolloutId(act.wanted)] : []));
+    const settled = await settle(stack, started, planted.length === 0 ? SETTLE_MS : PLANTED_SETTLE_MS);
     watch.lookAtEveryByte();
-    const histories = await historiesSince(stack.temporal.client, `fleet/${FLEET}`, sinceMs);
+    const histories = await historiesSince(stack.temporal.client, `fleet/${FLEET}`, sinceMs, started);
     const ends = histories.flatMap((history) => endOf(history) ?? []);
     ended.push(...ends);
     for (const { do: kind, ...act } of plan.acts) count(disturbances, nameOf({ do: kind, ...act } as Act));
@@ -85,8 +86,8 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
   try {
     await begin();
     for (let at = from; at < from + rounds && violations.length === 0; at += 1) {
-      violations.push(...await round(planOf(seed, at), at === from ? plants : []));
       played += 1;
+      violations.push(...await round(planOf(seed, at), at === from ? plants : []));
     }
     // Whatever happened before: a calm rollout is served by all.
     if (violations.length === 0) {
@@ -94,6 +95,8 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
       violations.push(...await round(calm));
       violations.push(...ended.slice(-MODELS.length).filter(({ verdict }) => verdict.outcome !== 'served').map(({ workflowId, verdict }) => `Convergence: the calm ${workflowId} ended as ${verdict.outcome}: ${verdict.message}`));
     }
+  } catch (error) {
+    violations.push(`Run: it broke off: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   } finally {
     await load.stop();
     await watch.stop();

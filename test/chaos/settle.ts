@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { heldBy } from '../../src/cli/demo/proc';
 import type { FleetState, Member, ModelState } from '../../src/domain/fleet';
 import { behindOf } from '../../src/domain/fleet-plan';
@@ -23,22 +24,19 @@ export interface Settled {
   readonly stable: Readonly<Record<Model, string | undefined>>;
 }
 
-export async function settle(stack: Stack, withinMs: number): Promise<Settled> {
+/** @param started rollouts that were started: what Temporal lists lags behind what it knows. */
+export async function settle(stack: Stack, started: readonly string[], withinMs: number): Promise<Settled> {
   const deadline = Date.now() + withinMs;
   for (;;) {
-    const settled = await lookAt(stack);
+    const settled = await lookAt(stack, started);
     if (settled.open.length === 0 || Date.now() > deadline) return settled;
     await delay(LOOK_EVERY_MS);
   }
 }
 
-async function lookAt(stack: Stack): Promise<Settled> {
+async function lookAt(stack: Stack, started: readonly string[]): Promise<Settled> {
   const { client } = stack.temporal;
-  const running = await patiently(client, async () => {
-    const ids: string[] = [];
-    for await (const { workflowId } of client.workflow.list({ query: "ExecutionStatus = 'Running' AND WorkflowType IN ('rollout', 'transition')" })) ids.push(workflowId);
-    return ids;
-  });
+  const running = await openRollouts(client, started);
   if (running.length > 0) return { open: running.map((id) => `Intent: ${id} still runs`), stable: { half: undefined, third: undefined } };
   const fleet = await patiently(client, () => client.workflow.getHandle(`fleet/${FLEET}`).query<FleetState>('status'));
   const stable = Object.fromEntries(MODELS.map((model) => [model, fleet.models[model as string as ModelName]?.stable?.version])) as Record<Model, string | undefined>;
@@ -48,6 +46,23 @@ async function lookAt(stack: Stack): Promise<Settled> {
     open.push(...stillHeld(stack, host));
   }
   return { open, stable };
+}
+
+async function openRollouts(client: Client, started: readonly string[]): Promise<readonly string[]> {
+  const known = await Promise.all(started.map(async (id) => {
+    try {
+      return (await patiently(client, () => client.workflow.getHandle(id).describe())).status.name === 'RUNNING' ? [id] : [];
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return []; // nobody could start it: said by whoever tried
+      throw error;
+    }
+  }));
+  const listed = await patiently(client, async () => {
+    const ids: string[] = [];
+    for await (const { workflowId } of client.workflow.list({ query: "ExecutionStatus = 'Running' AND WorkflowType IN ('rollout', 'transition')" })) ids.push(workflowId);
+    return ids;
+  });
+  return [...new Set([...known.flat(), ...listed])];
 }
 
 function fleetIsBusy(fleet: FleetState): readonly string[] {
