@@ -90,7 +90,7 @@ export class Part {
 
   #surprise(): void {
     this.options.onSurprise(`${this.options.name} ended by itself; it said last: ${this.#child?.lastLines().split('\n').at(-1) ?? ''}`);
-    void this.#inTurn(() => this.start());
+    this.#inTurn(() => this.start()).catch((error: unknown) => this.options.onSurprise(String(error)));
   }
 
   async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {

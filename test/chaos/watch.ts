@@ -23,7 +23,7 @@ export class Watch {
   constructor(private readonly hosts: readonly Host[], private readonly contents: Contents) {}
 
   start(): void {
-    this.#loop = this.#watching();
+    this.#loop = this.#watching().catch((error: unknown) => this.#say(`Watch: it broke off: ${String(error)}`));
   }
 
   async stop(): Promise<void> {
