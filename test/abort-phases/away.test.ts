@@ -1,4 +1,4 @@
-// An abort while somebody it needs is away: the agent's process, the model server, both of a newer rollout's fences. Every scenario has a fleet of its own, and all of them run at once, because they mostly wait.
+// An abort while somebody it needs is away: the agent's process, the model server, the workflow engine, those whom a newer rollout fences. Every scenario has a fleet of its own, and all of them run at once, because they mostly wait.
 // Proven elsewhere: nothing was listed and the server is away (test/agent/stop).
 
 import { readFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { startSegue, type SegueProcess } from '../cli/segue-process';
 import { World } from '../integration/world';
 import { until } from '../setup/until';
+import { startEngine, type Engine } from './engine';
 import { expectCleanAbort, PhaseStage } from './stage';
 import { stateOf } from './watch';
 
@@ -14,15 +15,17 @@ const LONG_MS = 60_000; // For what waits for time-outs of half a minute.
 let whole: World;
 const stages: PhaseStage[] = [];
 const processes: SegueProcess[] = [];
+const engines: Engine[] = [];
 beforeAll(async () => { whole = await World.start(); });
 afterAll(async () => {
   for (const stage of stages) await stage.stop();
   for (const one of processes) await end(one, 'SIGTERM');
+  for (const engine of engines) await engine.stop();
   await whole.stop();
 });
 
-async function newStage(fleet: string): Promise<PhaseStage> {
-  const stage = await PhaseStage.start(whole, fleet, ['a']);
+async function newStage(fleet: string, over = whole): Promise<PhaseStage> {
+  const stage = await PhaseStage.start(over, fleet, ['a']);
   stages.push(stage);
   return stage;
 }
@@ -123,6 +126,27 @@ const scenarios = {
     await stage.world.restartServer('a');
     expect(await stage.world.end(first)).toMatchObject({ type: 'Superseded', verdict: { servers: { a: { proof: { sockets: 0, writers: 0, aspired: false } } } } });
     await expectCleanAbort(stage, second, before, { end: 'untouched' });
+  },
+
+  'the engine is restarted in the middle of a download that is then aborted; and again after an abort that nobody has acted on yet': async () => {
+    const engine = await startEngine();
+    engines.push(engine);
+    const stage = await newStage('engine', engine.world);
+    const before = stage.lists();
+    const downloading = await stage.next();
+    stage.store.fault({ key: `half/${downloading}/*`, fault: { kind: 'stall', afterBytes: 4 } });
+    const first = await stage.world.start({ model: 'half', version: downloading, ...stage.from(`half/${downloading}/`) });
+    await until(() => stage.store.log().some((line) => line.fault === 'stall'), LONG_MS);
+    await engine.restart();
+    await first.signal('abort', {});
+    await expectCleanAbort(stage, first, before, { end: 'stopped' });
+    const next = await stage.next();
+    stage.world.server('a').faults.delay({ what: 'load', model: 'half', version: BigInt(next), ms: 1500 });
+    const second = await stage.world.start({ model: 'half', version: next, ...stage.from(`half/${next}/`) });
+    await until(() => loading(stage, next), LONG_MS);
+    await second.signal('abort', {});
+    await engine.restart();
+    await expectCleanAbort(stage, second, before, { end: 'wentBack' });
   },
 } satisfies Readonly<Record<string, () => Promise<void>>>;
 

@@ -1,5 +1,5 @@
 // An abort in every phase of a rollout, on real parts: whatever it was doing, it stops, proves it, and the servers are as they were.
-// Proven elsewhere: waiting for a fleet that does not answer (test/integration/failing), the TLS handshake and the pause before another try (test/source/abort),
+// Proven elsewhere: waiting for a fleet that does not answer (test/integration/failing), a repair that waits for a rollout (test/integration/reconciling; nothing else waits for another rollout), the TLS handshake and the pause before another try (test/source/abort),
 // late download, stage and reload of an aborted token (test/agent/stop), a process that was stopped by the kernel and goes on (test/zombies).
 // With the agent, the model server or the engine away: away.test.ts.
 
