@@ -80,6 +80,7 @@ describe('a holder that ended without a word', () => {
 describe('settling', () => {
   const served = (): FleetState => settle(claimed(demo(), 'r1').state, verdict('r1', 1000, 'served'));
   test('a served version is stable', () => expect(served().models[model]).toEqual({ stable: { version: '2', digest: 'sha256:2' } }));
+  test('a rollout that was reset settles its claim from another run', () => expect(modelOf(settle(claimed(demo(), 'r1').state, { ...verdict('r1', 1000, 'served'), runId: 'after the reset' }), model)).toMatchObject({ stable: { version: '2' } }));
   test('the one before is retained', () => expect(settle(claimed(served(), 'r2', 2000, '3').state, verdict('r2', 2000, 'served', '3')).models[model]).toEqual({ stable: { version: '3', digest: 'sha256:3' }, retained: { version: '2', digest: 'sha256:2' } }));
   test('an aborted rollout leaves what is stable', () => expect(settle(claimed(served(), 'r2', 2000, '3').state, verdict('r2', 2000, 'aborted', '3')).models[model]).toEqual({ stable: { version: '2', digest: 'sha256:2' } }));
   test('the last word of a superseded rollout changes nothing but that it was told', () => {
