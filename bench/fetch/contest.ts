@@ -112,10 +112,10 @@ export class Server {
     const port = await freePort();
     const pem = join(DIR, 'server.pem');
     writeFileSync(pem, KEY + CERT);
-    const [command = '', ...args] = kind === 'versity'
+    const [command, ...args] = kind === 'versity'
       ? [at['versitygw'] ?? '', '--quiet', '--access', KEYS.AWS_ACCESS_KEY_ID, '--secret', KEYS.AWS_SECRET_ACCESS_KEY, '--port', `127.0.0.1:${port}`, 'posix', DATA]
       : [at['rangeserver'] ?? '', DATA, String(port), ...(kind === 'tls' ? [`tls=${pem}`] : [])];
-    const child = spawn(command, args, { stdio: 'ignore' });
+    const child = spawn(command ?? '', args, { stdio: 'ignore' });
     await new Promise((resolve) => { setTimeout(resolve, 1_000); });
     if (child.exitCode !== null) throw new Error(`${kind}: ended with ${child.exitCode}`);
     return new Server(child, port, kind === 'tls');

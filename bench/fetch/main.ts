@@ -44,7 +44,10 @@ interface Block {
 
 async function main(): Promise<void> {
   const found = await tools(values.install);
-  if (values.flat !== undefined) return void console.log(JSON.stringify(await flat(Number(values.flat), found)));
+  if (values.flat !== undefined) {
+    console.log(JSON.stringify(await flat(Number(values.flat), found)));
+    return;
+  }
   const blocks: Block[] = [];
   for (const kind of values.servers.split(',') as ServerKind[]) {
     for (const name of values.cases.split(',') as Case[]) {

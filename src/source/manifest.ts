@@ -1,31 +1,18 @@
 // What a version is (digest), what a listing said (pin), and the manifest.json that tells the first before any byte was read (DESIGN §4.4).
 
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import { fail } from '../domain/failures';
 import type { Digest, Pin } from '../domain/names';
 import type { ListedFile, ManifestFile, SourceRef } from '../domain/source';
+import { MAX_FILES } from './file-count';
 import { reasonNotFileSet } from './key-path';
+import type * as Shape from './manifest-shape';
 
+export { MAX_FILES };
 /** Beside the files of a version; itself neither staged nor digested. */
 export const MANIFEST_NAME = 'manifest.json';
-/** DESIGN §12: real SavedModels have tens of files; beyond this a listing is a mistake (a prefix too short), not a version. */
-export const MAX_FILES = 10_000;
 /** MAX_FILES lines with a path of 1,024 bytes and its quoting fit. */
 export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
-
-const SHAPE = z.strictObject({
-  files: z
-    .array(
-      z.strictObject({
-        path: z.string(),
-        size: z.int().nonnegative(),
-        sha256: z.string().regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits'),
-      }),
-    )
-    .min(1)
-    .max(MAX_FILES),
-});
 
 /** The files a manifest names. Throws IntegrityMismatch with the JSON path of what is wrong. `where` is for messages. */
 export function parseManifest(text: string, where: string): readonly ManifestFile[] {
@@ -38,7 +25,8 @@ export function parseManifest(text: string, where: string): readonly ManifestFil
   } catch (error) {
     return refuse('$', `not JSON (${error instanceof Error ? error.message : String(error)})`);
   }
-  const parsed = SHAPE.safeParse(json);
+  const { MANIFEST } = require('./manifest-shape') as typeof Shape; // When there is one: zod takes longer to load than a small version to fetch.
+  const parsed = MANIFEST.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     return refuse(jsonPath(issue?.path ?? []), issue?.message ?? 'not a manifest');

@@ -2,8 +2,9 @@
 // in-toto statement). What it says of each file stands above every other authority. No I/O.
 
 import { createHash, createPublicKey, verify, type KeyObject } from 'node:crypto';
-import { z } from 'zod';
+import type { ZodType } from 'zod';
 import { fail, type SegueError } from '../domain/failures';
+import type * as Shape from './signature-shape';
 
 /** Beside the files of a version; itself neither staged nor digested. */
 export const SIGNATURE_NAME = 'model.sig';
@@ -45,28 +46,8 @@ export interface SignedFiles {
   readonly hint: string;
 }
 
-const PAYLOAD_TYPE = 'application/vnd.in-toto+json';
-const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
-const PREDICATE_TYPE = 'https://model_signing/signature/v1.0';
 /** The digest each curve signs with, as the signer chooses it. */
 const HASH_OF: Readonly<Record<string, string>> = { prime256v1: 'sha256', secp384r1: 'sha384', secp521r1: 'sha512' };
-
-const base64 = z.string().regex(/^[A-Za-z0-9+/]+={0,2}$/, 'want base64');
-const hex256 = z.string().regex(/^[0-9a-f]{64}$/, 'want 64 lower-case hex digits');
-// Fields that v1.0 does not know are to be ignored, by its own rule.
-const BUNDLE = z.object({
-  verificationMaterial: z.object({ publicKey: z.object({ hint: z.string().min(1) }) }),
-  dsseEnvelope: z.object({ payload: base64, payloadType: z.literal(PAYLOAD_TYPE), signatures: z.array(z.object({ sig: base64 })).length(1) }),
-});
-const STATEMENT = z.object({
-  _type: z.literal(STATEMENT_TYPE),
-  predicateType: z.literal(PREDICATE_TYPE),
-  subject: z.array(z.object({ digest: z.object({ sha256: hex256 }) })).length(1),
-  predicate: z.object({
-    serialization: z.object({ method: z.literal('files', 'want the serialization by files'), hash_type: z.literal('sha256', 'want files hashed with sha256') }),
-    resources: z.array(z.object({ name: z.string().min(1), algorithm: z.literal('sha256'), digest: hex256 })).min(1),
-  }),
-});
 
 /** A public key in PEM, of the curves P-256, P-384 or P-521. Throws InvalidInput; `where` is for messages. */
 export function parseTrustedKey(pem: string, where: string): TrustedKey {
@@ -85,13 +66,14 @@ export function parseTrustedKey(pem: string, where: string): TrustedKey {
 
 /** What the signature says of the files. Throws SignatureRejected: not a signature we can read, made by no trusted key, or not right. */
 export function verifySignature(text: string, keys: readonly TrustedKey[], where: string): SignedFiles {
+  const { BUNDLE, STATEMENT } = require('./signature-shape') as typeof Shape; // When there is one: see manifest.ts.
   const bundle = parse(BUNDLE, text, where);
   const { hint } = bundle.verificationMaterial.publicKey;
   const trusted = keys.find((one) => one.hint === hint);
   if (trusted === undefined) throw rejected(where, `made by the key ${hint}, which is none of the ${keys.length} trusted ones`, { found: hint, want: keys.map((one) => one.hint) });
   const payload = Buffer.from(bundle.dsseEnvelope.payload, 'base64');
   const signature = Buffer.from(bundle.dsseEnvelope.signatures[0]?.sig ?? '', 'base64');
-  if (!verify(hashOf(trusted.key), authenticated(payload), trusted.key, signature)) throw rejected(where, `not made by the key ${hint} that it names, or changed since`, { found: hint });
+  if (!verify(hashOf(trusted.key), authenticated(bundle.dsseEnvelope.payloadType, payload), trusted.key, signature)) throw rejected(where, `not made by the key ${hint} that it names, or changed since`, { found: hint });
   const { predicate, subject } = parse(STATEMENT, payload.toString('utf8'), where);
   const whole = createHash('sha256');
   for (const { digest } of predicate.resources) whole.update(digest, 'hex');
@@ -108,15 +90,15 @@ export function unsigned(where: string): SegueError {
 }
 
 /** DSSE's pre-authentication encoding, version 1: what is really signed. */
-function authenticated(payload: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${payload.length} `), payload]);
+function authenticated(type: string, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`DSSEv1 ${type.length} ${type} ${payload.length} `), payload]);
 }
 
 function hashOf(key: KeyObject): string | undefined {
   return HASH_OF[key.asymmetricKeyDetails?.namedCurve ?? ''];
 }
 
-function parse<T>(shape: z.ZodType<T>, text: string, where: string): T {
+function parse<T>(shape: ZodType<T>, text: string, where: string): T {
   let json: unknown;
   try {
     json = JSON.parse(text);
