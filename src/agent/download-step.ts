@@ -1,6 +1,5 @@
 // downloadVersion: bytes into staging, under a name no server can see. Resumes what an earlier attempt left of the same listing.
 
-import { mkdir } from 'node:fs/promises';
 import { endpointAllowed } from '../domain/endpoints';
 import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
@@ -12,6 +11,7 @@ import { signaturesOf, type Signatures } from '../source/signature';
 import { linkEqualFiles } from '../source/reuse';
 import { SocketLedger } from '../source/sockets';
 import { diskFailure, onDisk, onDiskUntil } from './disk-failure';
+import { makeDirectory } from './durable-file';
 import type { Live } from './live';
 import { ownPartial } from './own-partial';
 import { bytesOf, readPartialRecord } from './partial-record';
@@ -102,7 +102,7 @@ async function own(parts: Parts, attempt: Attempt, version: Version, pin: Pin, p
   live.assert();
   await parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: { version, pin } }));
   await parts.store.sweep(attempt.model, path);
-  await onDisk('make the staging directory', () => mkdir(path, { recursive: true }));
+  await onDisk('make the staging directory', () => makeDirectory(path));
 }
 
 /** What need not be fetched: left by an earlier attempt, or equal in another version of the model, whose bytes are hashed now. */

@@ -1,6 +1,6 @@
 // One small file, replaced so that whoever looks, after any crash, finds the content before or the content after (reliability reference §1.4).
 
-import { open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { diskFailure, isMissing, onDisk } from './disk-failure';
 
@@ -38,6 +38,20 @@ export async function makeLast(path: string): Promise<void> {
     }
     await syncDirectory(dirname(path));
   });
+}
+
+/** The directory and those above it, where they are missing. Node's own recursive mkdir tells a full disk as ENOENT. */
+export async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (isMissing(error) && dirname(path) !== path) {
+      await makeDirectory(dirname(path));
+      await mkdir(path);
+    } else if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await stat(path)).isDirectory()) {
+      throw error;
+    }
+  }
 }
 
 /** Makes renames and new names in a directory last. */

@@ -1,13 +1,13 @@
 // The disk under one root (DESIGN §7): what a server may see is whole, verified and durable, and comes and goes by one rename.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../domain/failures';
 import { basePath, sentinelPath, SENTINEL_VERSION } from '../domain/list';
 import type { ModelName, Pin, Version } from '../domain/names';
 import { diskFailure, isMissing, onDisk } from './disk-failure';
-import { syncDirectory } from './durable-file';
+import { makeDirectory, syncDirectory } from './durable-file';
 
 export class ModelStore {
   /** Trees of which an fsync failed and which could not be removed yet: never published, whatever a later fsync of them says. */
@@ -20,8 +20,8 @@ export class ModelStore {
 
   async prepare(): Promise<void> {
     await onDisk(`prepare ${this.root}`, async () => {
-      await mkdir(join(sentinelPath(this.root), SENTINEL_VERSION), { recursive: true });
-      await mkdir(join(this.root, 'staging'), { recursive: true });
+      await makeDirectory(join(sentinelPath(this.root), SENTINEL_VERSION));
+      await makeDirectory(join(this.root, 'staging'));
       // A process before this one may have been killed between a rename and its fsync. What is seen below a base path is believed from here on.
       const models = join(this.root, 'models');
       for (const entry of await readdir(models, { withFileTypes: true })) if (entry.isDirectory()) await syncDirectory(join(models, entry.name));
@@ -83,7 +83,7 @@ export class ModelStore {
   async publish(from: string, model: ModelName, version: Version, assert: () => void): Promise<void> {
     const tried = `stage ${model}/${version}`;
     await onDisk(tried, async () => {
-      await mkdir(basePath(this.root, model), { recursive: true });
+      await makeDirectory(basePath(this.root, model));
       await syncDirectory(join(this.root, 'models'));
     });
     assert();
@@ -95,7 +95,7 @@ export class ModelStore {
   /** Out of the base path by one rename first, so that no server ever sees a part of it; then away. Twice is once. */
   async remove(model: ModelName, version: Version, assert: () => void): Promise<void> {
     const trash = `trash-${version}-`;
-    await onDisk(`remove ${model}/${version}`, () => mkdir(this.stagingOf(model), { recursive: true }));
+    await onDisk(`remove ${model}/${version}`, () => makeDirectory(this.stagingOf(model)));
     assert();
     this.#unsettled.add(model);
     await onDisk(`remove ${model}/${version}`, () => missingAs(undefined, rename(this.versionPath(model, version), join(this.stagingOf(model), `${trash}${randomBytes(4).toString('hex')}`))));

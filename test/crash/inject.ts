@@ -112,7 +112,7 @@ class Lane {
     if (!hit) return 'past the end';
     const acked = acknowledged(`${said.join('\n')}\n`, order.from, order.from > 1);
     return [
-      ...fault === 'SIGKILL' || losesNothing(lines) ? [] : namedFailure(said),
+      ...fault === 'SIGKILL' || losesNothing(lines) ? [] : namedFailure(said, fault),
       ...violations(this.#root, acked),
       ...fault === 'SIGKILL' || fault === 'EIO' ? await this.#restartedCopy(acked) : [], // Another error leaves the same disk.
       ...durability.follow(lines),
@@ -154,22 +154,21 @@ class Lane {
 }
 
 /** It was told, in words of the failure table. */
-function namedFailure(said: readonly string[]): readonly string[] {
+function namedFailure(said: readonly string[], fault: Fault): readonly string[] {
   const last = said.at(-1) ?? 'nothing';
-  if (last.startsWith('failed ')) return [];
+  if (last.startsWith(fault === 'ENOSPC' ? 'failed InsufficientDisk ' : 'failed ')) return [];
   return [last === 'end' ? 'nobody was told' : `want a named failure, found: ${last}`];
 }
 
 /**
- * Of three kinds of calls a failure loses nothing, and need not be told: closing what was only read (libuv does not report it for a directory), making a directory that is
- * there, and the look before a removal (Node's `rm` removes all the same, or is refused then). What was done is checked as always.
+ * Of two kinds of calls a failure loses nothing, and need not be told: closing what was only read (libuv does not report it for a directory), and the look before a
+ * removal (Node's `rm` removes all the same, or is refused then). What was done is checked as always.
  */
 function losesNothing(trace: readonly string[]): boolean {
   const at = trace.findIndex((line) => line.includes('(INJECTED)'));
   const line = trace[at] ?? '';
   const path = /[<"](\/[^">]*)[">]/.exec(line.replace(/AT_FDCWD<[^>]*>/, ''))?.[1] ?? '';
   if (line.startsWith('close(')) return trace.slice(0, at).findLast((one) => one.startsWith('openat(') && one.includes(`"${path}"`))?.includes('O_RDONLY') === true;
-  if (line.startsWith('mkdir(')) return trace[at + 1]?.startsWith('statx(') === true && trace[at + 1]?.includes(`"${path}"`) === true && trace[at + 1]?.includes('S_IFDIR') === true;
   return line.startsWith('statx(') && line.includes('AT_SYMLINK_NOFOLLOW') && trace.slice(at + 1).some((one) => /^(unlink|rmdir)\(/.test(one) && one.includes(`"${path}"`));
 }
 

@@ -1,9 +1,9 @@
 // The life of one version on one root, from the token to the removal of the version before, by the agent's own code; and what the journal may hold at each point of it.
 
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { BootFile } from '../../src/agent/boot';
 import { onDisk } from '../../src/agent/disk-failure';
+import { makeDirectory } from '../../src/agent/durable-file';
 import { Fence } from '../../src/agent/fence';
 import { Journal } from '../../src/agent/journal';
 import { freshEntry, type ModelEntry } from '../../src/agent/journal-format';
@@ -75,7 +75,7 @@ export async function live({ parts, fence }: Host, number: number, attemptNumber
     // As downloadVersion and verifyVersion write, without a bucket and a SavedModel.
     await journal.update(MODEL, (entry) => ({ ...entry, partial: { version, pin } }));
     await store.sweep(MODEL, path);
-    await onDisk('make the staging directory', () => mkdir(path, { recursive: true }));
+    await onDisk('make the staging directory', () => makeDirectory(path));
     await done('own');
     const record = { version, pin, of: 0, writer: parts.processId };
     const keeper = new RecordKeeper(path, { ...record, files: [], phase: 'fetching' });
