@@ -29,8 +29,8 @@ export type Verb = 'abort' | 'rollback' | 'pause' | 'resume' | 'update' | 'cance
 export type Act = { readonly atMs: number } & (
   | { readonly do: 'start'; readonly wanted: Wanted }
   | { readonly do: 'say'; readonly verb: Verb; readonly to: Pick<Wanted, 'model' | 'version'> }
-  /** Asked of the fleet: whatever is stable then. */
-  | { readonly do: 'rollBackStable'; readonly model: Model }
+  /** Asked of the fleet, as soon as that rollout is over: back from whatever is stable then. */
+  | { readonly do: 'rollBackStable'; readonly after: Pick<Wanted, 'model' | 'version'> }
   | { readonly do: 'end'; readonly part: PartName; readonly signal: 'SIGKILL' | 'SIGTERM' }
   | { readonly do: 'freeze'; readonly part: PartName; readonly forMs: number }
   | { readonly do: 'fault'; readonly rule: FaultRule; readonly forMs: number }
@@ -103,7 +103,7 @@ function storyOf(dice: Dice, round: number, model: Model): Story {
       return told(start(beginMs, first), say(pausedMs, 'pause', first), say(pausedMs + dice.between(200, 1_500), 'resume', first));
     }
     case 'rollback': return told(start(beginMs, first), say(later(), 'rollback', first));
-    case 'rollBackStable': return told(start(beginMs, first), { atMs: beginMs + dice.between(1_500, 3_500), do: 'rollBackStable', model });
+    case 'rollBackStable': return told(start(beginMs, first), { atMs: beginMs + dice.between(100, 1_000), do: 'rollBackStable', after: first });
   }
 }
 

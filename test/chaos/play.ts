@@ -14,7 +14,9 @@ import type { Watch } from './watch';
 
 /** A server that starts loads at once what its boot file names, and its agent asserts it where the file was emptied; what is missing on a disk is fetched by a repair. */
 const BACK_MS = 90_000;
-const LOOK_EVERY_MS = 20;
+const LOOK_EVERY_MS = 50;
+/** The fleet's own task may have to wait for a worker that was killed. */
+const VERDICT_HEARD_MS = 15_000;
 
 export function rolloutId({ model, version }: Pick<Wanted, 'model' | 'version'>): string {
   return `rollout/${FLEET}/${model}/${version}/chaos`;
@@ -88,13 +90,23 @@ export class Play {
     }
   }
 
-  async #rollBackStable({ model, atMs }: Extract<Act, { do: 'rollBackStable' }>): Promise<void> {
+  async #rollBackStable({ after }: Extract<Act, { do: 'rollBackStable' }>): Promise<void> {
     const { client } = this.stack.temporal;
-    const updateId = `${model} ${Date.now()} ${atMs}`;
-    try {
-      await patiently(client, () => client.workflow.getHandle(`fleet/${FLEET}`).executeUpdate('rollback', { args: [{ model, by: 'chaos' }], updateId }));
-    } catch (error) {
-      if (!(error instanceof WorkflowUpdateFailedError)) throw error; // refused: a rollout holds the model, or there is nothing before it
+    const workflowId = rolloutId(after);
+    await this.#started.get(workflowId);
+    while ((await patiently(client, () => client.workflow.getHandle(workflowId).describe())).status.name === 'RUNNING') await delay(LOOK_EVERY_MS);
+    const deadline = Date.now() + VERDICT_HEARD_MS;
+    for (let tried = 1; ; tried += 1) {
+      const updateId = `${workflowId} ${tried}`;
+      try {
+        await patiently(client, () => client.workflow.getHandle(`fleet/${FLEET}`).executeUpdate('rollback', { args: [{ model: after.model, by: 'chaos' }], updateId }));
+        return;
+      } catch (error) {
+        if (!(error instanceof WorkflowUpdateFailedError)) throw error;
+        // Held until the fleet has heard the verdict; any other refusal is an answer, such as that what was before is known to be bad.
+        if (!/ holds /.test(error.cause?.message ?? '') || Date.now() > deadline) return;
+      }
+      await delay(LOOK_EVERY_MS);
     }
   }
 

@@ -79,7 +79,7 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
       ...settled.open, ...violationsOf(histories, proto.api.enums.v1.WorkflowTaskFailedCause), ...(settled.open.length > 0 ? [] : outcomeViolations(plan, ends, ended, settled.stable)), ...secretsIn(stack),
       ...(await stack.stale.connections() > 0 ? [`Clean abort: connections to the stale endpoint are left`] : []),
     ];
-    say(`round ${plan.round}: ${plan.stories.join('; ')} | ${plan.acts.flatMap((act) => (nameOf(act) === '' ? [] : [`${nameOf(act)}@${act.atMs}`])).join(', ')} | ${ends.map(({ workflowId, verdict }) => `${workflowId.split('/').slice(2, 4).join('/')} ${verdict.outcome}${verdict.code === undefined ? '' : ` ${verdict.code}`}`).join(', ')} | ${seconds(sinceMs)} s`);
+    say(`round ${plan.round}: ${plan.stories.join('; ')} | ${plan.acts.flatMap((act) => (nameOf(act) === '' ? [] : [`${nameOf(act)}@${act.atMs}`])).join(', ')} | ${ends.map(({ workflowId, verdict }) => `${workflowId.replace(/^rollout\/chaos\/|\/chaos(?=\/|$)/g, '')} ${verdict.outcome}${verdict.code === undefined ? '' : ` ${verdict.code}`}`).join(', ')} | ${seconds(sinceMs)} s`);
     if (found.length > 0) keepEvidence(stack, histories, settled);
     return found;
   };
