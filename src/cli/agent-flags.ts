@@ -25,7 +25,7 @@ export function withAgentFlags(command: Command): Command {
     .requiredOption('--server <name>', 'the name of this server in its fleet; keep it across restarts', name)
     .requiredOption('--root <directory>', "what the model server reads: models, boot file and journal; ours alone, on the model server's own disk")
     .requiredOption('--serving <address>', 'the model server: HOST:PORT or unix:PATH', servingAddress)
-    .option('--zone <name>', 'where it stands, for placing waves', name)
+    .option('--zone <name>', 'where it stands: shown by segue fleet get', name)
     .option('--allow-endpoint <url>', 'an S3 endpoint this host may be sent to, or aws; repeat for more (default: any)', eachOf(endpointOrAws))
     .option('--credentials-dir <directory>', 'where the files of "credentials": "file:NAME" are'))
     .addOption(new Option('--held-drain <what>', 'when requests in flight do not let a version go, and so hold up every transition of the server: wait, say so (alert), or restart the server that this agent runs').choices(['wait', 'alert', 'restart']).default('alert'))

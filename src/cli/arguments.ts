@@ -30,7 +30,7 @@ export function name(text: string): string {
 }
 
 export function servingAddress(text: string): string {
-  if (!/^unix:.+$|^[^\s/]+:\d{1,5}$/.test(text)) throw new InvalidArgumentError('A model server is HOST:PORT or unix:PATH.');
+  if (!/^unix:.+$|^[^\s/]+:\d{1,5}$/.test(text) || Number(/^(?!unix:).*:(\d+)$/.exec(text)?.[1] ?? 1) > 65_535) throw new InvalidArgumentError('A model server is HOST:PORT or unix:PATH.');
   return text;
 }
 

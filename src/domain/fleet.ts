@@ -224,10 +224,12 @@ function afterFailedRepair(before: ModelState['failedRepairs'], { outcome, code 
   return { count, nextMs: nowMs + Math.min(LONGEST_REPAIR_RETRY_MS, REPAIR_RETRY_MS * 2 ** (count - 1)), last: code ?? outcome };
 }
 
-function moved({ retired: _retired, ...model }: ModelState, { version, digest, source, probe, knownBad: _bad }: Settlement, repair: boolean): ModelState {
+function moved({ retired: _retired, ...model }: ModelState, { version, digest, source: named, probe, outcome }: Settlement, repair: boolean): ModelState {
   // A repair brings servers to what is stable; it does not say what that is.
   if (repair && model.stable !== undefined) return model;
   const same = model.stable?.version === version ? model.stable : undefined;
+  // Nothing was fetched from the source it named, so nobody knows that it holds this content: the one it really came from stays.
+  const source = outcome === 'alreadyServed' && same?.source !== undefined ? undefined : named;
   const stable: Stable = {
     ...(same ?? sourceOfRetained(model, version)), version,
     ...(digest === undefined ? {} : { digest }), ...(source === undefined ? {} : { source }), ...(probe === undefined ? {} : { probe }),

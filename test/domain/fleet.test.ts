@@ -81,6 +81,11 @@ describe('settling', () => {
   const served = (): FleetState => settle(claimed(demo(), 'r1').state, verdict('r1', 1000, 'served'));
   test('a served version is stable', () => expect(served().models[model]).toEqual({ stable: { version: '2', digest: 'sha256:2' } }));
   test('a rollout that was reset settles its claim from another run', () => expect(modelOf(settle(claimed(demo(), 'r1').state, { ...verdict('r1', 1000, 'served'), runId: 'after the reset' }), model)).toMatchObject({ stable: { version: '2' } }));
+  test('what was served already keeps the source it came from: nobody compared the other one', () => {
+    const at = (uri: string): Pick<Settlement, 'source'> => ({ source: { uri, region: 'r', credentials: 'env' } });
+    const first = settle(claimed(demo(), 'r1').state, { ...verdict('r1', 1000, 'served'), ...at('s3://models/good/') });
+    expect(modelOf(settle(claimed(first, 'r2', 2000).state, { ...verdict('r2', 2000, 'alreadyServed'), ...at('s3://models/overwritten/') }), model)).toMatchObject({ stable: { source: { uri: 's3://models/good/' } } });
+  });
   test('the one before is retained', () => expect(settle(claimed(served(), 'r2', 2000, '3').state, verdict('r2', 2000, 'served', '3')).models[model]).toEqual({ stable: { version: '3', digest: 'sha256:3' }, retained: { version: '2', digest: 'sha256:2' } }));
   test('an aborted rollout leaves what is stable', () => expect(settle(claimed(served(), 'r2', 2000, '3').state, verdict('r2', 2000, 'aborted', '3')).models[model]).toEqual({ stable: { version: '2', digest: 'sha256:2' } }));
   test('the last word of a superseded rollout changes nothing but that it was told', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ModelName, ServerName } from '../../domain/names';
 import type { ManifestFile } from '../../domain/source';
 import type { Proof } from '../../domain/view';
+import { MANIFEST_NAME } from '../../source/manifest';
 import { ServingClient } from '../../serving/client';
 import type { LoggedRequest } from '../../testing/s3/request-log';
 import type { AbortFacts, RolloutEnd } from './facts';
@@ -81,7 +82,8 @@ function watchedBy({ name, agentPid, address, statsUrl }: DemoServer, partial: s
 async function lookBack({ fleet, client, signal }: Stage, { v3 }: DemoModels, id: string, watched: readonly Watched[]): Promise<Pick<AbortFacts, 'stale' | 'good' | 'agents' | 'rightContent' | 'leftovers'>> {
   const ofLoad = (lines: readonly LoggedRequest[]): readonly LoggedRequest[] => lines.filter(({ operation, key }) => (operation === 'GetObject' || operation === 'ListObjectsV2') && key.startsWith(prefixOf(v3.version)));
   const [stale, good] = [ofLoad(await logOf(fleet.staleEndpoint)), ofLoad(await logOf(fleet.goodEndpoint))];
-  const bodies = good.filter(({ operation }) => operation === 'GetObject');
+  // Its manifest.json belongs to the listing, which touches nothing and runs beside the stop.
+  const bodies = good.filter(({ operation, key }) => operation === 'GetObject' && !key.endsWith(`/${MANIFEST_NAME}`));
   const { servers } = await until(() => statusOf(client, id), { what: 'the status of a closed rollout', deadlineMs: FACT_DEADLINE_MS, signal });
   const wanted = contentOf(v3);
   return {

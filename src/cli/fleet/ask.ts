@@ -41,6 +41,12 @@ export async function fleetState(connected: ConnectedClient, fleet: string): Pro
   return state;
 }
 
+/** How it ended, where it runs no more: a query answers all the same. */
+export async function endedAs({ client }: ConnectedClient, fleet: string): Promise<string | undefined> {
+  const { status } = await client.workflow.getHandle(idOf(fleet)).describe();
+  return status.name === 'RUNNING' ? undefined : status.name.toLowerCase();
+}
+
 /** A fleet's verb is done by a rollout that the fleet starts. */
 export interface OwnAccepted {
   readonly accepted: true;

@@ -4,7 +4,7 @@ import { EXIT } from '../exit';
 import { outputOption, type OutputFlags } from '../output-flag';
 import { type TemporalFlags, withClient, withTemporalFlags } from '../temporal-flags';
 import type { Verb } from '../verb';
-import { fleetState } from './ask';
+import { endedAs, fleetState } from './ask';
 import { lines } from './show';
 
 type GetFlags = TemporalFlags & OutputFlags;
@@ -15,7 +15,8 @@ export function fleetGetCommand({ terminal, endWith }: Verb): Command {
     .argument('<fleet>', "the fleet's name", name)
     .addOption(outputOption())
     .action(async (fleet: string, flags: GetFlags) => {
-      const state = await withClient(flags, (connected) => fleetState(connected, fleet));
+      const [state, over] = await withClient(flags, async (connected) => [await fleetState(connected, fleet), await endedAs(connected, fleet)] as const);
+      if (over !== undefined) terminal.err(`fleet ${fleet} is over (${over}): this is what it knew then. The next agent that announces itself starts it anew.`);
       terminal.out(flags.output === 'json' ? JSON.stringify(state) : lines(state, Date.now()).join('\n'));
       endWith(EXIT.ok);
     })
