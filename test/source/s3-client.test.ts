@@ -1,6 +1,6 @@
 // A client belongs to one source: its endpoint, its credentials, its sockets, and nothing of the process around it.
 
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
 import { once } from 'node:events';
@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { downloadFiles } from '../../src/source/download';
 import { listSource } from '../../src/source/listing';
 import { openS3 } from '../../src/source/s3-client';
 import { failureOf } from './failing';
@@ -140,6 +141,19 @@ describe('credentials', () => {
     const failure = await failureOf(() => listSource({ ...k.ref, credentials: 'profile:loud' }, { signal }));
     expect(`${failure.message}${JSON.stringify(failure.detail)}`).not.toContain('the-secret-itself');
     expect(failure.message).toContain('no credentials for profile:loud');
+  });
+
+  test('that expire in the middle of a download are asked for again, once, and the download goes on', async () => {
+    const k = await signing();
+    const count = join(mkdtempSync(join(tmpdir(), 'segue-process-')), 'count');
+    writeFileSync(process.env['AWS_CONFIG_FILE']!, `[profile short]\ncredential_process = /bin/sh -c "echo x >> ${count}; echo '{\\"Version\\":1,\\"AccessKeyId\\":\\"${KEYS.accessKeyId}\\",\\"SecretAccessKey\\":\\"${KEYS.secretAccessKey}\\",\\"Expiration\\":\\"2099-01-01T00:00:00Z\\"}'"\n`);
+    const ref = { ...k.ref, credentials: 'profile:short' };
+    const listing = await listSource(ref, { signal });
+    const asked = (): number => readFileSync(count, 'utf8').split('x').length - 1;
+    const before = asked();
+    k.s3.fault({ key: '*/x', times: 1, fault: { kind: 'answer', status: 400, code: 'ExpiredToken' } });
+    const done = await downloadFiles(ref, listing, k.into, { signal, sockets: k.sockets, body: 'own' });
+    expect([done.map(({ sha256 }) => sha256), k.gets('x').map(({ status }) => status), asked() - before]).toEqual([[sha('x')], [400, 200], 2]);
   });
 
   test.each(['file:../x', 'file:', 'file:a/b', 'profile:', 'profile:a b', 'AKIA…', '', 'ENV', 'anonymous:x'])('%j is no reference', async (credentials) => {
