@@ -1,4 +1,8 @@
 // 200 power cuts on a real ext4. More of them: npm run powercut -- --samples 2000. Where they cannot be had (no root, no loop devices) they are skipped, in CI they fail.
+//
+// Seen red within 14 samples with the agent changed: no fsync of journal and boot file before their rename (journal of 0 bytes), none of the root after it (an older boot
+// file than was acknowledged), none of a staged tree (files of 0 bytes under their final names). Without the fsync of a base path after a version came, 80 samples stayed
+// green: ext4 commits that rename with the next fsync of anything. The traces of inject.test.ts see it.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,7 +24,7 @@ here(`power cuts on ext4${why === undefined ? '' : ` (${why})`}`, () => {
     expect(violations).toEqual([]);
     expect(kept).toBe(200);
     expect(Object.keys(duringStep).length).toBeGreaterThanOrEqual(STEPS.length - 2); // Spread over the life of a version; the shortest steps may be missed.
-  }, 180_000);
+  }, 600_000);
 
   // The control: the same writer on a disk whose fsync lies.
   test.each(['all', 'staging'] as const)('are noticed where fsync lies about %s', async (lyingSync) => {
