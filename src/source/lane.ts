@@ -7,6 +7,8 @@ import type { Head } from './http-head';
 
 /** For heads, for bodies in chunks, and for what arrives while there is no room: TLS goes on delivering what it has deciphered. */
 const SCRATCH_BYTES = 256 * 1024;
+/** Of it, while a head is awaited: what comes behind the head is copied, so little of it shall. */
+const HEAD_READ_BYTES = 32 * 1024;
 
 export interface OnRead {
   readonly buffer: () => Uint8Array;
@@ -37,7 +39,8 @@ export class Lane {
   readonly #connect: Connect;
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   readonly #onread: OnRead = { buffer: () => this.#offered, callback: (bytes, buffer) => this.#read(bytes, buffer) };
-  #offered: Uint8Array = this.#scratch;
+  readonly #headRoom = this.#scratch.subarray(0, HEAD_READ_BYTES);
+  #offered: Uint8Array = this.#headRoom;
   #socket: Socket | undefined;
   #used = false;
   #exchange: Exchange | undefined;
@@ -81,7 +84,7 @@ export class Lane {
   }
 
   #open(): Socket {
-    this.#offered = this.#scratch;
+    this.#offered = this.#headRoom;
     this.#used = false;
     const socket = this.#connect(this.#onread);
     this.#socket = socket;
@@ -140,11 +143,11 @@ export class Lane {
     this.lastByteMs = performance.now();
     exchange.bytes += bytes;
     this.#guarded(exchange, () => {
-      if (buffer === this.#scratch) this.#feed(exchange, this.#scratch.subarray(0, bytes));
+      if (buffer.buffer === this.#scratch.buffer) this.#feed(exchange, this.#scratch.subarray(0, bytes));
       else this.#body(exchange, bytes);
     });
     if (this.#exchange === exchange) this.#offer(exchange);
-    else this.#offered = this.#scratch;
+    else this.#offered = this.#headRoom;
     return !this.#paused;
   }
 
@@ -178,9 +181,11 @@ export class Lane {
   /** Gives what follows the head; nothing while it is not whole. */
   #head(exchange: Exchange, bytes: Buffer): Buffer | undefined {
     const before = exchange.head.length;
-    exchange.head += bytes.toString('latin1');
+    // Of a head that came whole only the head becomes text, not the body behind it.
+    const whole = before === 0 ? bytes.indexOf('\r\n\r\n') : -1;
+    exchange.head += bytes.toString('latin1', 0, whole < 0 ? bytes.length : whole + 4);
     const end = exchange.head.indexOf('\r\n\r\n', Math.max(0, before - 3));
-    if (end < 0) {
+    if (end < 0 || end > MAX_HEAD_BYTES) {
       if (exchange.head.length > MAX_HEAD_BYTES) throw new NotHttpError(`a head of more than ${MAX_HEAD_BYTES} bytes`);
       return undefined;
     }
