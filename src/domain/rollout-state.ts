@@ -213,6 +213,13 @@ export function ended(state: RolloutState, server: ServerName, end: TransitionEn
   return report === undefined ? next : learn(next, report, nowMs);
 }
 
+/** A run of this rollout before its reset began this attempt already: the next one is greater, and fences it. */
+export function attemptTaken(state: RolloutState, server: ServerName, nowMs: number): RolloutState {
+  const rested = withServer(state, server, { activity: 'none', sinceMs: nowMs });
+  if (serverOf(state, server).direction === 'forward') return { ...rested, attempt: state.attempt + 1 };
+  return withServer(rested, server, { end: { kind: 'failed', failure: { code: 'StaleAttempt', message: 'this attempt began before the rollout was reset' } } });
+}
+
 export function wished(state: RolloutState, wish: Wish): RolloutState {
   // The first wish that ends the rollout stands; a supersession overrides one to go back, because the newer rollout takes the world as it is.
   const goesBack = state.wish.kind === 'abort' || state.wish.kind === 'rollback';

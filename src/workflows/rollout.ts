@@ -232,7 +232,10 @@ export async function rollout(input: unknown): Promise<Verdict> {
       });
       apply((now) => happened.ended(now, server, end, report, Date.now()));
     } catch (error) {
-      apply((now) => happened.ended(now, server, endOf(error, server), undefined, Date.now()));
+      if (!isTaken(error)) return apply((now) => happened.ended(now, server, endOf(error, server), undefined, Date.now()));
+      // Reset to before its start: the transition of the run before has this very id, and nobody here to tell its end to.
+      await getExternalWorkflowHandle(`${workflowId}/${server}/${formatToken(token)}`).cancel().catch(() => undefined);
+      apply((now) => happened.attemptTaken(now, server, Date.now()));
     }
   }
 
@@ -310,6 +313,10 @@ function messageOf(error: unknown): string {
 }
 
 /** An abort is never refused for its payload: what is text is kept, anything else is not needed. */
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && error.name === 'WorkflowExecutionAlreadyStartedError';
+}
+
 function startedBefore(error: unknown): string | undefined {
   const failure = failureFrom(error, 'beginAttempt', 'control' as ServerName);
   return failure === 'notSeen' || failure.code !== 'StaleAttempt' ? undefined : textOf(failure.detail, 'by');

@@ -387,6 +387,12 @@ describe('what mutants taught', () => {
     expect(story.state.failure).toBeUndefined();
     expect(story.state.servers[s('a')]?.end).toEqual({ kind: 'stopped' });
   });
+  test('an attempt that a run before the reset began is left to it, and the next one is greater', () => {
+    const story = Story.claimed(['a']).resolved().started('a').then((state) => happened.attemptTaken(state, s('a'), 0));
+    expect(story.plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
+    const back = Story.claimed(['a']).resolved().started('a').gate('a').abort().stopping('a').stopped('a', [1, 2], true).then((state) => happened.attemptTaken(happened.started(state, s('a'), 'back', 2, 0), s('a'), 0));
+    expect(back.plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 3, goal: { direction: 'back' } }]);
+  });
   test('a way back that failed is tried again, although the abort before it had no answer', () => {
     const story = Story.claimed(['a']).resolved().started('a').gate('a').abort().stopping('a').notSeen('a').then((state) => happened.started(state, s('a'), 'back', 2, 0))
       .then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'restarted' } }, report(state, 'a', { serving: v(2), aspired: [v(2)] }), 0));
