@@ -3,6 +3,8 @@
 import { fail, SegueError } from '../domain/failures';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
+/** An I/O error, a file system that was made read-only after one, rights that somebody took: for the people of that host. */
+const REFUSED = new Set(['EIO', 'EROFS', 'EACCES', 'EPERM', 'EMFILE', 'ENFILE', 'ESTALE', 'ENODEV', 'ENXIO', 'ELOOP']);
 
 /** @param tried such as `stage ranker/43`. */
 export function diskFailure(error: unknown, tried: string): SegueError {
@@ -10,7 +12,7 @@ export function diskFailure(error: unknown, tried: string): SegueError {
   const code = (error as NodeJS.ErrnoException).code;
   const found = error instanceof Error ? error.message : String(error);
   if (code !== undefined && FULL.has(code)) return fail('InsufficientDisk', `${tried}: no space left on the disk (${found})`, { tried, found: code }, error);
-  return fail('Bug', `${tried}: ${found}`, { tried, found: code ?? 'no code' }, error);
+  return fail(code !== undefined && REFUSED.has(code) ? 'DiskFailed' : 'Bug', `${tried}: ${found}`, { tried, found: code ?? 'no code' }, error);
 }
 
 /** What the file system refuses, as a row of the failure table. */

@@ -23,6 +23,7 @@ export const FAILURES = {
   SignatureRejected: { disposition: 'hold', meaning: 'the version is not signed by a key this host trusts for the model', next: 'segue verify SOURCE --trusted-key FILE' },
   InvalidSavedModel: { disposition: 'hold', meaning: 'the files are whole, but they are not a SavedModel the server can serve', next: 'segue verify SOURCE' },
   InsufficientDisk: { disposition: 'hold', meaning: 'the disk cannot hold this version beside what must stay', next: 'segue doctor SERVER --root DIR' },
+  DiskFailed: { disposition: 'hold', meaning: 'the disk under the root refused to read or write', next: 'segue doctor SERVER --root DIR' },
   InsufficientMemory: { disposition: 'hold', meaning: 'the host cannot hold both versions in memory', next: 'segue rollout status ID' },
   VersionReused: { disposition: 'hold', meaning: 'this version number was served before with other content', next: 'segue rollout start --help' },
   ReloadRejected: { disposition: 'hold', meaning: 'the model server refused its new model list', next: 'segue doctor SERVER --root DIR' },
