@@ -7,6 +7,7 @@ import type { BodyPath } from './body-path';
 import type { SourceListing } from './listing';
 import { downloadOverLanes } from './own-download';
 import type { FetchedFile, OwnDownloadOptions } from './own-download';
+import { removePartLog } from './part-log';
 import { OwnPathCannotError } from './part-request';
 import type { Verify } from './part-file';
 import { openS3 } from './s3-client';
@@ -98,6 +99,7 @@ export async function fetchFiles(ref: SourceRef, listing: SourceListing, destina
   try {
     if (done.size < listing.files.length) await overEitherPath(s3, listing, done, destination, run, options.body);
     deadline.signal.throwIfAborted();
+    await removePartLog(destination); // Also one that another life left when it was done.
     return listing.files.map(({ path }) => done.get(path) ?? neverDone(path));
   } finally {
     deadline.stop();

@@ -9,7 +9,7 @@ import { LaneWatch } from './lane-watch';
 import type { SourceListing } from './listing';
 import { PartFile } from './part-file';
 import type { Outcome, Range, Verify } from './part-file';
-import { PartLog, removePartLog } from './part-log';
+import { PartLog } from './part-log';
 import { PartPlan } from './part-plan';
 import type { Part } from './part-plan';
 import { requestHead, requestPart } from './part-request';
@@ -65,7 +65,6 @@ export async function downloadOverLanes(s3: S3Handle, listing: SourceListing, pa
     await download.close();
     await log.close();
   }
-  await removePartLog(destination);
 }
 
 class OwnDownload {
@@ -148,7 +147,7 @@ class OwnDownload {
   /** Opened by the lane that takes its first part. */
   async #begin(worker: LaneWorker, file: PartFile): Promise<void> {
     const { path, size } = file.listed;
-    await file.open(this.#destination, path, this.#directories, this.#there.get(path) ?? [], true);
+    await file.open(this.#destination, this.#directories, this.#there.get(path) ?? [], () => this.#log.forget(path));
     if (this.#stop.signal.aborted) return file.close();
     void this.#finishing(file).catch((error: unknown) => this.#stop.abort(error));
     // An object read in parts says in none of them what it is as a whole.

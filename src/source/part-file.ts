@@ -82,15 +82,16 @@ export class PartFile {
     return this.#fd >= 0;
   }
 
-  /** @param there what another life of this download wrote of it: kept, and read again for the checksums */
-  async open(destination: string, path: string, directories: Set<string>, there: readonly Range[], directAllowed: boolean): Promise<void> {
-    const { size } = this.listed;
-    if (there.length > 0) this.#fd = await reopenFile(destination, path, size) ?? -1;
-    if (this.#fd < 0) this.#fd = await createFile(destination, path, directories);
-    else this.#there = [...there].sort((a, b) => a.from - b.from);
+  /** @param there what another life of this download wrote of it: kept, and read again for the checksums. @param forget that: the file is made anew */
+  async open(destination: string, directories: Set<string>, there: readonly Range[], forget: () => Promise<void>): Promise<void> {
+    const { path, size } = this.listed;
+    const left = there.length > 0 ? await reopenFile(destination, path, size) : undefined;
+    if (left !== undefined) this.#there = [...there].sort((a, b) => a.from - b.from);
+    else if (there.length > 0) await forget(); // Before there is a file of the right size that holds none of it.
+    this.#fd = left ?? await createFile(destination, path, directories);
     await onDisk(path, async () => {
       if (size > SLAB_BYTES && this.#there.length === 0) await reserve(this.#fd, size);
-      if (directAllowed && this.#options.durable && size >= DIRECT_FROM_BYTES) this.#directFd = await openDirect(this.#fd);
+      if (this.#options.durable && size >= DIRECT_FROM_BYTES) this.#directFd = await openDirect(this.#fd);
     });
     const kept = this.#there.reduce((sum, range) => sum + range.to - range.from, 0);
     this.#unwritten -= kept;

@@ -14,6 +14,9 @@ const writeFile: (fd: number, text: string) => Promise<unknown> = promisify(writ
 /** No object can have this name (key-path.ts refuses the backslash), so it never stands in a file's place. */
 export const PART_LOG_NAME = 'parts\\log';
 
+/** In a line: forget what was said of the file until here. */
+const NOTHING: Range = { from: 0, to: 0 };
+
 interface Line {
   readonly path: string;
   readonly from: number;
@@ -45,6 +48,11 @@ export class PartLog {
   /** Resolves when the line is in the log, or could not be written: that costs a part fetched twice, should we be killed; no more. */
   written(path: string, { from, to }: Range): Promise<void> {
     return this.#append(`${JSON.stringify({ path, from, to } satisfies Line)}\n`);
+  }
+
+  /** Nothing of this file is written any more. */
+  forget(path: string): Promise<void> {
+    return this.written(path, NOTHING);
   }
 
   /** Lines that come while others are written share one write. */
@@ -79,7 +87,8 @@ function rangesOf(lines: readonly string[]): ReadonlyMap<string, readonly Range[
   for (const line of lines) {
     const { path, from, to } = parsed(line) ?? {};
     if (path === undefined || from === undefined || to === undefined) continue;
-    found.set(path, [...(found.get(path) ?? []), { from, to }]);
+    if (from === NOTHING.from && to === NOTHING.to) found.delete(path);
+    else found.set(path, [...(found.get(path) ?? []), { from, to }]);
   }
   return found;
 }

@@ -89,3 +89,26 @@ test('what was written and then changed on the disk is found out, and that file 
   expect(done.find(({ path }) => path === 'big')?.sha256).toBe(sha(BIG));
   expect(readFileSync(join(k.into, 'big')).equals(BIG)).toBe(true);
 });
+
+test('of a file that went away meanwhile nothing is believed, also after another kill', async () => {
+  const stopAt = async (bytes: number): Promise<void> => {
+    const abort = new AbortController();
+    await expect(k.fetch({ lanes: 1, signal: abort.signal, onProgress: (now) => { if (now > bytes) abort.abort(new Error('enough')); } })).rejects.toThrow('enough');
+  };
+  await stopAt(12 * MIB);
+  rmSync(join(k.into, 'big'));
+  await stopAt(1 * MIB); // It has its full length again, and holds little of what the log said first.
+  const before = k.gets('big').length;
+  await k.fetch();
+  expect(readFileSync(join(k.into, 'big')).equals(BIG)).toBe(true);
+  // Its checksum would have found out, and everything would have been asked for again.
+  const ranges = k.gets('big').slice(before).map(({ range }) => range);
+  expect(ranges).toHaveLength(new Set(ranges).size);
+});
+
+test('a log that a finished download left is removed', async () => {
+  const done = await k.fetch();
+  writeFileSync(join(k.into, 'parts\\log'), 'left');
+  await k.fetch({ have: done });
+  expect(readdirSync(k.into).sort()).toEqual(['big', 'small']);
+});
