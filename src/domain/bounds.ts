@@ -37,6 +37,12 @@ export const EMPTY_FLEET_SECONDS = 10;
 export const CLAIM_SECONDS = 300;
 /** The verdict is told to the fleet for this long; a fleet that never heard it fences the hosts before their next use. */
 export const SETTLE_SECONDS = 300;
+/** How often a rollout looks whether a transition ended without its being told: only a reset can do that, and a look costs a few events. */
+export const UNTOLD_SECONDS = 120;
+/** Twice as long each time, up to this. */
+export const LONGEST_UNTOLD_SECONDS = 1800;
+/** An end on its way is told within milliseconds. */
+export const TOLD_WITHIN_SECONDS = 10;
 /** Starting a workflow takes milliseconds; a Temporal that does not take it for so long is away, and the fleet plans again. */
 export const START_OWN_SECONDS = 120;
 /** One small question to Temporal for each agent. */

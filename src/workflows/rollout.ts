@@ -1,10 +1,10 @@
 // One wish, from claim to verdict: plan, start what the plan says, wait until something happened, plan again. Every decision is in domain/rollout.ts.
 
 import {
-  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, isCancellation, setCurrentDetails, setHandler,
+  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, isCancellation, setCurrentDetails, setHandler, sleep,
   startChild, workflowInfo, type ChildWorkflowHandle,
 } from '@temporalio/workflow';
-import { ABORT_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS } from '../domain/bounds';
+import { ABORT_SECONDS, LONGEST_UNTOLD_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS, TOLD_WITHIN_SECONDS, UNTOLD_SECONDS } from '../domain/bounds';
 import { isFailureCode, unreachable, type Failure } from '../domain/failures';
 import { formatToken, type ServerName } from '../domain/names';
 import { claimRequest, settlement } from '../domain/fleet-io';
@@ -15,7 +15,7 @@ import { detailsOf, statusOf, type Status } from '../domain/status';
 import { transitionInput } from '../domain/transition-io';
 import { failureType, isServed, verdictOf, type Verdict } from '../domain/verdict';
 import { attributes } from './attributes';
-import { claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
+import { checkRuns, claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
 import { failureFrom, hostCalls } from './host-calls';
 import {
   abortSignal, abortUpdate, gateSignal, pauseSignal, pauseUpdate, progressSignal, releaseSignal, resumeSignal, resumeUpdate, rollbackSignal, rollbackUpdate, statusQuery,
@@ -35,7 +35,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
   let early: happened.Wish | undefined;
   let earlyPause: happened.Pause | undefined;
   const replaced = new Map<number, string>();
-  const children: Record<ServerName, { handle?: ChildWorkflowHandle<typeof transition>; scope: CancellationScope }> = {};
+  const children: Record<ServerName, { handle?: ChildWorkflowHandle<typeof transition>; scope: CancellationScope; over?: true }> = {};
   let resolveScope: CancellationScope | undefined;
 
   const apply = (change: (current: RolloutState) => RolloutState): void => {
@@ -130,6 +130,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
     }
     if (early !== undefined) wish(early);
     const pausedEarly = earlyPause;
+    void watchForUntold();
     if (pausedEarly !== undefined) apply((current) => happened.paused(current, pausedEarly));
     for (;;) {
       plan = planRollout(state, Date.now());
@@ -219,7 +220,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
     const child: (typeof children)[ServerName] = { scope };
     children[server] = child;
     try {
-      const { end, report } = await scope.run(async () => {
+      const { end, report } = await told(child, scope.run(async () => {
         child.handle = await startChild(transition, {
           workflowId: `${workflowId}/${server}/${formatToken(token)}`,
           args: [transitionInput(current, server, attempt, goal, reportTo)],
@@ -229,9 +230,11 @@ export async function rollout(input: unknown): Promise<Verdict> {
           staticDetails: [`fleet ${fleet}, token ${formatToken(token)}`, requestedBy && `requested by ${requestedBy}`, reason, ciUrl].filter(Boolean).join('\n\n'),
         });
         return child.handle.result();
-      });
+      }));
+      if (children[server] !== child) return;
       apply((now) => happened.ended(now, server, end, report, Date.now()));
     } catch (error) {
+      if (children[server] !== child) return;
       if (!isTaken(error)) return apply((now) => happened.ended(now, server, endOf(error, server), undefined, Date.now()));
       // Reset to before its start: the transition of the run before has this very id, and nobody here to tell its end to.
       await getExternalWorkflowHandle(`${workflowId}/${server}/${formatToken(token)}`).cancel().catch(() => undefined);
@@ -250,6 +253,28 @@ export async function rollout(input: unknown): Promise<Verdict> {
     const child = children[server];
     if (child?.handle === undefined) child?.scope.cancel();
     else void getExternalWorkflowHandle(child.handle.workflowId).cancel().catch(() => undefined);
+  }
+
+  async function told<T>(child: (typeof children)[ServerName], result: Promise<T>): Promise<T> {
+    try { return await result; } finally { child.over = true; }
+  }
+
+  /** A run that was reset never hears of a transition that ended after the point it was reset to. Those are looked for, rarely, and done again at a greater attempt. */
+  async function watchForUntold(): Promise<void> {
+    for (let seconds = UNTOLD_SECONDS; ; seconds = Math.min(2 * seconds, LONGEST_UNTOLD_SECONDS)) {
+      await sleep(seconds * 1000);
+      if (verdict !== undefined) return;
+      const open = (Object.entries(children) as [ServerName, (typeof children)[ServerName]][]).filter(([, { handle, over }]) => handle !== undefined && over === undefined);
+      if (open.length === 0) continue;
+      const closed = await checkRuns({ runs: open.map(([, { handle }]) => ({ workflowId: handle?.workflowId ?? '', runId: handle?.firstExecutionRunId ?? '' })) }).catch(() => []);
+      // Its end may be on its way just now.
+      await sleep(TOLD_WITHIN_SECONDS * 1000);
+      for (const [server, child] of open) {
+        if (child.over === true || children[server] !== child || !closed.some(({ runId }) => runId === child.handle?.firstExecutionRunId)) continue;
+        delete children[server];
+        apply((now) => happened.attemptTaken(now, server, Date.now()));
+      }
+    }
   }
 
   async function finish(last: Verdict): Promise<Verdict> {

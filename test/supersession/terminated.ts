@@ -39,7 +39,8 @@ export interface Terminated {
 /** A rollout takes about two seconds here; the moment it is ended falls anywhere in it, and sometimes after. */
 const MOMENT_MS = 1_800;
 /** Whoever waits for an agent that was killed waits for its heartbeat time-out and for nobody to take the next task. */
-const SETTLED_MS = 120_000;
+// A transition whose end was never told is looked for after two minutes, then after four.
+const SETTLED_MS = 400_000;
 /** Of the rollouts, how far apart: a fleet that is lost, a control worker and an agent that are killed. */
 const CALAMITIES_EVERY = 10;
 
