@@ -146,7 +146,8 @@ const scenarios = {
     await until(() => loading(stage, next), LONG_MS);
     await second.signal('abort', {});
     await engine.restart();
-    await expectCleanAbort(stage, second, before, { end: 'wentBack' });
+    // Where the engine took long to come back, the candidate may have taken over meanwhile: then it served, until the old one did again.
+    await expectCleanAbort(stage, second, before, { end: 'wentBack', available: ['1', next] });
   },
 } satisfies Readonly<Record<string, () => Promise<void>>>;
 
