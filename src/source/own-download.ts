@@ -116,6 +116,7 @@ class OwnDownload {
 
   async run(): Promise<void> {
     const { signal } = this.#options;
+    signal.throwIfAborted(); // While nobody listened.
     const abort = (): void => this.#stop.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     this.#stop.signal.addEventListener('abort', () => {
@@ -147,11 +148,15 @@ class OwnDownload {
   /** Opened by the lane that takes its first part. */
   async #begin(worker: LaneWorker, file: PartFile): Promise<void> {
     const { path, size } = file.listed;
-    await file.open(this.#destination, this.#directories, this.#there.get(path) ?? [], () => this.#log.forget(path));
+    const there = this.#there.get(path) ?? [];
+    // An object read in parts says in none of them what it is as a whole. The source is asked while the disk opens the file.
+    const asked = size > this.#options.partBytes || there.length > 0;
+    const [opened, headers] = await Promise.allSettled([file.open(this.#destination, this.#directories, there, () => this.#log.forget(path)), asked ? this.#ask(worker, file) : undefined]);
+    if (opened.status === 'rejected') throw opened.reason;
     if (this.#stop.signal.aborted) return file.close();
+    if (headers.status === 'rejected') throw headers.reason;
     void this.#finishing(file).catch((error: unknown) => this.#stop.abort(error));
-    // An object read in parts says in none of them what it is as a whole.
-    if (size > this.#options.partBytes || file.there.length > 0) await this.#decide(worker, file);
+    if (headers.value !== undefined) file.decide(headers.value);
     this.#plan.begin(file);
     worker.part = undefined;
     const first = this.#plan.next(file);
@@ -160,11 +165,10 @@ class OwnDownload {
     else if (first !== undefined) await this.#fetch(worker, first);
   }
 
-  async #decide(worker: LaneWorker, file: PartFile): Promise<void> {
-    const { key } = file.listed;
+  /** What it will be held against, as its head says. */
+  async #ask(worker: LaneWorker, file: PartFile): Promise<ReadonlyMap<string, string>> {
     worker.part = undefined;
-    const headers = file.needsHead ? await this.#retrying(key, () => requestHead({ lane: worker.lane, requests: this.#requests }, { file })) : new Map<string, string>();
-    file.decide(headers);
+    return file.needsHead ? await this.#retrying(file.listed.key, () => requestHead({ lane: worker.lane, requests: this.#requests }, { file })) : new Map<string, string>();
   }
 
   async #fetch(worker: LaneWorker, part: Part): Promise<void> {

@@ -90,8 +90,9 @@ export class PartFile {
     else if (there.length > 0) await forget(); // Before there is a file of the right size that holds none of it.
     this.#fd = left ?? await createFile(destination, path, directories);
     await onDisk(path, async () => {
-      if (size > SLAB_BYTES && this.#there.length === 0) await reserve(this.#fd, size);
-      if (this.#options.durable && size >= DIRECT_FROM_BYTES) this.#directFd = await openDirect(this.#fd);
+      const { durable } = this.#options;
+      if (size > SLAB_BYTES && this.#there.length === 0 && !(durable && size >= RESERVE_FROM_BYTES && await reserve(this.#fd, size))) await truncateTo(this.#fd, size);
+      if (durable && size >= DIRECT_FROM_BYTES) this.#directFd = await openDirect(this.#fd);
     });
     const kept = this.#there.reduce((sum, range) => sum + range.to - range.from, 0);
     this.#unwritten -= kept;
@@ -236,12 +237,11 @@ async function onDisk(path: string, act: () => Promise<void>): Promise<void> {
  * The file's blocks, before its bytes: writes past the page cache to blocks that are there run side by side, others one by one (1.0 s against 1.5 to 2.0 for 2 GiB). Node
  * has no fallocate(2), so the command of that name does it where there is one; without it the file only gets its length.
  */
-async function reserve(fd: number, size: number): Promise<void> {
-  if (size >= RESERVE_FROM_BYTES && await new Promise<boolean>((resolve) => {
+function reserve(fd: number, size: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const child = spawn('fallocate', ['--length', String(size), '/dev/fd/3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
     child.once('error', () => resolve(false)).once('exit', (code) => resolve(code === 0));
-  })) return;
-  await truncateTo(fd, size);
+  });
 }
 
 /** A second descriptor of the same file, past the page cache; none where this file system, or this system, has no such thing. */
