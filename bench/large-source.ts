@@ -8,15 +8,19 @@ const FILE_BYTES = (1 << 30) / FILES;
 const CHUNK = Buffer.alloc(1 << 20);
 
 interface Seen { readonly atMs: number; readonly key: string; closedAtMs?: number }
-const seen: Seen[] = [];
+/** By version: whoever looks often costs little. */
+const seen = new Map<string, Seen[]>();
 
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://localhost');
-  if (url.pathname === '/_log') return void response.end(JSON.stringify(seen));
+  if (url.pathname === '/_log') return void response.end(JSON.stringify(seen.get(url.searchParams.get('version') ?? '') ?? []));
   const prefix = url.searchParams.get('prefix');
-  const one: Seen = { atMs: Date.now(), key: prefix === null ? url.pathname : `list ${prefix}` };
-  seen.push(one);
-  response.once('close', () => { one.closedAtMs = Date.now(); });
+  const [, , , version] = url.pathname.split('/');
+  if (version !== undefined) {
+    const one: Seen = { atMs: Date.now(), key: url.pathname };
+    seen.set(version, [...seen.get(version) ?? [], one]);
+    response.once('close', () => { one.closedAtMs = Date.now(); });
+  }
   if (prefix !== null) return void response.writeHead(200, { 'content-type': 'application/xml' }).end(listing(prefix));
   if (url.pathname.endsWith('manifest.json')) return void response.writeHead(404, { 'content-type': 'application/xml' }).end('<Error><Code>NoSuchKey</Code><Message>no</Message></Error>');
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');

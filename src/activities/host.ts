@@ -28,17 +28,22 @@ type Tell = (to: NonNullable<Attempt['reportTo']>, progress: Progress) => Promis
 /** Twice within the fastest throttle of a worker, so that a cancellation is heard within a second. */
 const HEARTBEAT_EVERY_MS = 500;
 
+/** A step that is over sooner is not told: nobody could have read it, and each word costs the control worker a workflow task while a rollout waits for its next one. */
+const TOLD_AFTER_MS = 100;
+
 /** `client` carries the `progress` signal to the rollout; what it says is shown, never decided upon, so it may fail. */
 export function createHostActivities(agent: HostAgent, { client }: { readonly client: Client }): HostActivities {
   const told = inOrder(({ workflowId, runId }, progress) => client.workflow.getHandle(workflowId, runId).signal('progress', progress));
-  const began = (step: ShownStep, { reportTo, server, token, model }: Attempt): void => {
+  const takesLong = (step: ShownStep, { reportTo, server, token, model }: Attempt, sinceMs: number): void => {
     if (reportTo === undefined) return;
     const version = agent.servingVersion(model);
-    told(reportTo, { server, token, step, sinceMs: Date.now(), ...(version === undefined ? {} : { version }) });
+    told(reportTo, { server, token, step, sinceMs, ...(version === undefined ? {} : { version }) });
   };
   const run = <T>(step: ShownStep | 'resolveSource', attempt: Attempt | undefined, effect: (call: HostCall) => Promise<T>): Promise<T> => {
-    if (attempt !== undefined && step !== 'resolveSource') began(step, attempt);
-    return beating(step, effect);
+    if (attempt === undefined || step === 'resolveSource') return beating(step, effect);
+    const sinceMs = Date.now();
+    const soon = setTimeout(() => takesLong(step, attempt, sinceMs), TOLD_AFTER_MS);
+    return beating(step, effect).finally(() => clearTimeout(soon));
   };
   return {
     resolveSource: (input) => run('resolveSource', undefined, (call) => agent.resolveSource(input, call)),
