@@ -15,7 +15,7 @@ export async function abortAttempt(parts: Parts, attempt: Attempt, calledMs: num
   live.report({ step: 'abortAttempt', waiting: 'the candidate to leave the list' });
   await withdrawCandidate(parts, attempt.model, attempt.token, live);
   const stoppedMs = nowMs() - calledMs;
-  await tidyPartial(parts, attempt.model);
+  await tidyPartial(parts, attempt.model, 'gone');
   const proof = await readProof(parts, attempt, stoppedMs);
   // Journalled as gone, and not yet known to be gone in the server: that is no proof. A later call gives it.
   if (proof.aspired) throw fail('ServerUnreachable', `abort ${attempt.model}/${attempt.version} on ${parts.server}: stopped, but the model server does not answer (${parts.list.doubt ?? 'no doubt'}), so it is not certain that its list is without the version`, { server: parts.server });

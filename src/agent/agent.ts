@@ -107,7 +107,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
     serverFlags: new ServerFlagsReader(options.serving), diagnoses: { current: [] }, heldDrain: options.heldDrain ?? DEFAULT_HELD_DRAIN, restartServer: options.restartServer,
   };
   // Nothing runs yet: whatever no model owns was left by a process that died.
-  for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model);
+  for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model, 'kept');
   const drift = new DriftWatch(parts);
   return new Agent(parts, drift, startWatcher(parts, drift, pollSeconds * 1000), startDiagnosisLoop(parts, pollSeconds * 1000), lock);
 }

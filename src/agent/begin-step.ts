@@ -28,7 +28,7 @@ export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): 
   }
   live.assert();
   await dropForeignPartial(parts, attempt);
-  await tidyPartial(parts, model);
+  await tidyPartial(parts, model, 'kept');
   await prune(parts, attempt, live);
 }
 

@@ -19,7 +19,7 @@ import type { Parts } from './parts';
 import { rateMeter } from './rate';
 import { RecordKeeper } from './record-keeper';
 import { assertRoom, giveBack } from './room';
-import { hashFile, sizeOf } from './tree';
+import { allocated, hashFile, sizeOf } from './tree';
 import { unpackFetched } from './unpack';
 
 /** The archive itself was signed. */
@@ -44,7 +44,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
     const have = await onDiskUntil(live.signal, `search this disk for files of ${model}/${version}`, () => onThisDisk(parts, attempt, path, listing, live));
     const here = new Set(have.map((file) => file.path));
     const coming = listing.files.filter((file) => !here.has(file.path));
-    await assertRoom(parts, attempt, coming);
+    await assertRoom(parts, attempt, await Promise.all(coming.map(async (file) => ({ path: file.path, size: Math.max(0, file.size - await allocated(path, file.path)) }))));
     const record = new RecordKeeper(path, { version, pin, of, files: have, phase: 'fetching', writer: parts.processId });
     try {
       const rate = rateMeter('downloadVersion', of, live);

@@ -1,18 +1,22 @@
-// What an attempt that is over may leave in staging: whole files on record, which a later attempt of the same listing goes on with; nothing else.
+// What an attempt that is over may leave in staging: whole files on record, and, where it died instead of being stopped, the parts on log. A later attempt of the same
+// listing goes on with them. Nothing else stays.
 
 import type { ModelName } from '../domain/names';
+import { PART_LOG_NAME, filesOnPartLog } from '../source/part-log';
 import { readPartialRecord } from './partial-record';
 import type { Parts } from './parts';
 import { keepOnly } from './tree';
 
-/** Half-written files go, and with the last whole one the directory. Called while nothing of the model runs. */
-export async function tidyPartial(parts: Parts, model: ModelName): Promise<void> {
+/** Called while nothing of the model runs. @param halves half-written files: an abort takes them back; whoever only went on after a death keeps what the parts log knows of */
+export async function tidyPartial(parts: Parts, model: ModelName, halves: 'kept' | 'gone'): Promise<void> {
   const { partial } = parts.journal.entry(model);
   const path = partial === undefined ? undefined : parts.store.stagingPath(model, partial.version, partial.pin);
-  const record = path === undefined ? undefined : await readPartialRecord(path);
+  const keep = path === undefined || partial === undefined ? new Set<string>() : new Set((await readPartialRecord(path))?.files.map((file) => file.path));
+  const onLog = path === undefined || partial === undefined || halves === 'gone' ? new Set<string>() : await filesOnPartLog(path, partial.pin);
+  if (onLog.size > 0) for (const file of [...onLog, PART_LOG_NAME]) keep.add(file);
   // The record outlives its bytes where the agent died between the rename that staged them and the journal's word of it.
-  const keeps = path !== undefined && record !== undefined && record.files.length > 0 && !parts.store.isCondemned(path) && await parts.store.isThere(path);
+  const keeps = path !== undefined && keep.size > 0 && !parts.store.isCondemned(path) && await parts.store.isThere(path);
   if (!keeps && partial !== undefined) await parts.journal.update(model, (entry) => ({ ...entry, partial: undefined }));
   await parts.store.sweep(model, keeps ? path : undefined);
-  if (keeps) await keepOnly(path, new Set(record.files.map((file) => file.path)));
+  if (keeps) await keepOnly(path, keep);
 }

@@ -56,3 +56,8 @@ export async function keepOnly(dir: string, keep: ReadonlySet<string>): Promise<
 export async function sizeOf(dir: string, path: string): Promise<number | undefined> {
   return (await stat(join(dir, path)).catch(() => undefined))?.size; // Not there, or not to be read: not whole either way.
 }
+
+/** Bytes of the disk it has already; a file half written has fewer than its size. */
+export async function allocated(dir: string, path: string): Promise<number> {
+  return ((await stat(join(dir, path)).catch(() => undefined))?.blocks ?? 0) * 512;
+}

@@ -35,14 +35,12 @@ export class PartLog {
   /** Goes on with the log of this directory where it speaks of the same objects in the same life of the machine; begins a new one otherwise. */
   static async open(directory: string, pin: Pin): Promise<{ readonly log: PartLog; readonly written: ReadonlyMap<string, readonly Range[]> }> {
     const file = join(directory, PART_LOG_NAME);
-    const head = JSON.stringify({ pin, boot: await bootId() });
-    const [first, ...lines] = (await readFile(file, 'utf8').catch(() => '')).split('\n');
-    const written = first === head ? rangesOf(lines) : new Map<string, Range[]>();
-    if (first !== head) await rm(file, { force: true });
+    const { head, written } = await read(directory, pin);
+    if (written === undefined) await rm(file, { force: true });
     const log = new PartLog(await openFile(file, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600));
     // A line that was cut short by the kill ends here.
-    await log.#append(first === head ? '\n' : `${head}\n`);
-    return { log, written };
+    await log.#append(written === undefined ? `${head}\n` : '\n');
+    return { log, written: written ?? new Map<string, readonly Range[]>() };
   }
 
   /** Resolves when the line is in the log, or could not be written: that costs a part fetched twice, should we be killed; no more. */
@@ -80,6 +78,17 @@ export class PartLog {
 /** The version is whole: nothing of it is to be resumed. */
 export async function removePartLog(directory: string): Promise<void> {
   await rm(join(directory, PART_LOG_NAME), { force: true });
+}
+
+/** Files of which the log of this directory knows some part, where it speaks of the same objects in the same life of the machine. */
+export async function filesOnPartLog(directory: string, pin: Pin): Promise<ReadonlySet<string>> {
+  return new Set((await read(directory, pin)).written?.keys());
+}
+
+async function read(directory: string, pin: Pin): Promise<{ readonly head: string; readonly written?: ReadonlyMap<string, readonly Range[]> }> {
+  const head = JSON.stringify({ pin, boot: await bootId() });
+  const [first, ...lines] = (await readFile(join(directory, PART_LOG_NAME), 'utf8').catch(() => '')).split('\n');
+  return first === head ? { head, written: rangesOf(lines) } : { head };
 }
 
 function rangesOf(lines: readonly string[]): ReadonlyMap<string, readonly Range[]> {

@@ -1,12 +1,13 @@
 // Equal content that is on this disk already is linked, never fetched: what changed between two versions is usually one shard of many.
 
 import { close, constants, fstat, open } from 'node:fs';
-import { link, mkdir, readdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { link, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ManifestFile } from '../domain/source';
 import { HashThreads } from './hash-threads';
 import type { SourceListing } from './listing';
+import { placeOf } from './staged-file';
 import { orAbort } from './watchdog';
 
 export interface ReuseOptions {
@@ -40,7 +41,7 @@ export async function linkEqualFiles(listing: SourceListing, directories: readon
       const candidates = [...bySize.get(file.size) ?? []].sort((a, b) => Number(b.path === file?.path) - Number(a.path === file?.path));
       for (const { absolute } of candidates) {
         signal.throwIfAborted();
-        if (await sha256Of(absolute, file.size) !== file.sha256 || !await linkFile(absolute, join(destination, file.path))) continue;
+        if (await sha256Of(absolute, file.size) !== file.sha256 || !await linkFile(absolute, destination, file.path)) continue;
         linked.push(file);
         break;
       }
@@ -99,8 +100,8 @@ async function withFile<T>(file: string, act: (fd: number) => Promise<T>): Promi
 }
 
 /** False where this file system, or these rights, do not allow it: then it is fetched. What an earlier life left under the name gives way. */
-async function linkFile(from: string, to: string): Promise<boolean> {
-  await mkdir(dirname(to), { recursive: true, mode: 0o750 });
+async function linkFile(from: string, destination: string, path: string): Promise<boolean> {
+  const to = await placeOf(destination, path, new Set());
   await rm(to, { force: true });
   return link(from, to).then(() => true, () => false);
 }

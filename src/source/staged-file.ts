@@ -84,8 +84,8 @@ export async function reopenFile(destination: string, path: string, size: number
 
 const NEW = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-/** Where the file goes, its directories made. */
-async function placeOf(destination: string, path: string, directories: Set<string>): Promise<string> {
+/** Where the file goes, its directories made one by one: Node's recursive mkdir tells a full disk as a missing directory. */
+export async function placeOf(destination: string, path: string, directories: Set<string>): Promise<string> {
   const why = reasonNotPath(path);
   if (why !== undefined) throw new Error(`${JSON.stringify(path)} reached the disk unchecked: ${why}`);
   const components = path.split('/');

@@ -8,7 +8,8 @@ import { parseJournal } from '../../src/agent/journal-format';
 import type { ShownStep } from '../../src/domain/host';
 import { namesInBootText } from '../../src/serving/model-list';
 import { filesBelow } from '../../src/agent/tree';
-import { World } from './world';
+import { PART_LOG_NAME } from '../../src/source/part-log';
+import { call, until, upload, World } from './world';
 
 let world: World;
 afterEach(() => world.stop());
@@ -81,3 +82,42 @@ test('killed in every step', async () => {
   expect(world.dir('staging/half')).toEqual([]);
   expect(readdirSync(world.root).filter((name) => name.endsWith('.tmp'))).toEqual([]);
 }, 120_000);
+
+const MIB = 1024 * 1024;
+
+test('killed in the middle of a large file, it goes on with the parts it had, and asks for none of them again', async () => {
+  world = await World.start({ 1: 'two' });
+  await world.the.close();
+  world.agent = undefined;
+  const size = 96 * MIB;
+  await upload(world.s3, '9', 'two', (path) => path.includes('data-00000'));
+  await world.s3.put('models', 'half/9/variables/variables.data-00000-of-00001', Buffer.alloc(size, 'bytes'));
+  world.s3.fault({ key: '*data-00000*', fault: { kind: 'trickle', bytesPerSecond: 8 * MIB } });
+  const order = { root: world.root, serving: `unix:${world.socket}`, endpoint: world.s3.url, version: '9' };
+  const child = spawn(process.execPath, ['--no-warnings', '-r', join(__dirname, '../../tools/ts.cjs'), join(__dirname, 'driver.ts'), JSON.stringify(order)], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => { child.once('exit', (_code, signal) => resolve(signal)); });
+  await until(() => partsOnLog().length >= 4, 'four parts are on log');
+  child.kill('SIGKILL');
+  expect(await ended).toBe('SIGKILL');
+  const had = partsOnLog();
+  world.s3.clearFaults();
+  const before = world.s3.log().length;
+  await world.startAgent();
+  const attempt = await world.attempt('9', [9, 1]);
+  await world.the.downloadVersion(attempt, call());
+  const again = world.s3.log().slice(before).filter(({ operation, key }) => operation === 'GetObject' && key?.includes('data-00000'));
+  expect(again.reduce((sum, { bytesSent }) => sum + bytesSent, 0)).toBe(size - had.reduce((sum, { from, to }) => sum + to - from, 0));
+  expect(again.filter(({ range }) => had.some(({ from }) => range?.startsWith(`bytes=${from}-`)))).toEqual([]);
+  const [directory = ''] = world.dir('staging/half').filter((name) => !name.endsWith('.json'));
+  expect(readFileSync(join(world.root, 'staging/half', directory, 'variables/variables.data-00000-of-00001')).equals(Buffer.alloc(size, 'bytes'))).toBe(true);
+});
+
+/** What a killed process wrote of the large file, by its own log. */
+function partsOnLog(): readonly { readonly from: number; readonly to: number }[] {
+  const staging = join(world.root, 'staging/half');
+  const [directory] = existsSync(staging) ? readdirSync(staging).filter((name) => !name.endsWith('.json')) : [];
+  const log = join(staging, directory ?? '', PART_LOG_NAME);
+  if (directory === undefined || !existsSync(log)) return [];
+  const lines = readFileSync(log, 'utf8').split('\n').slice(1, -1).filter((line) => line !== '');
+  return lines.map((line) => JSON.parse(line) as { path: string; from: number; to: number }).filter(({ path, to }) => path.includes('data-00000') && to > 0);
+}

@@ -58,7 +58,7 @@ export async function openHost(root: string): Promise<Host> {
   if (journal.seeded || await boot.isMissing()) await boot.write();
   // The steps below ask neither the model server nor the list.
   const parts = { fleet: 'demo', server: 'edge-a', processId: randomUUID(), journal, store, boot, observer: new Observer(1) } as unknown as Parts;
-  for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model);
+  for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model, 'kept');
   return { parts, fence: new Fence(journal) };
 }
 
@@ -69,7 +69,7 @@ export async function live({ parts, fence }: Host, number: number, attemptNumber
   const attempt: Attempt = { fleet: 'demo' as FleetName, server: 'edge-a' as ServerName, model: MODEL, token: [number, attemptNumber], version, pin, retain: [] };
   const path = store.stagingPath(MODEL, version, pin);
   await fence.open(attempt);
-  await tidyPartial(parts, MODEL); // As beginAttempt does.
+  await tidyPartial(parts, MODEL, 'kept'); // As beginAttempt does.
   await done('open');
   if (!await store.has(MODEL, version)) {
     // As downloadVersion and verifyVersion write, without a bucket and a SavedModel.
