@@ -17,7 +17,7 @@ import { RateLimit } from './rate-limit';
 import { withRetries } from './retry';
 import type { S3Handle } from './s3-client';
 import { SignedRequests } from './signed-requests';
-import { slabRings } from './slabs';
+import { RING_BYTES, slabRings } from './slabs';
 import type { SlabRing } from './slabs';
 import { BrokenBodyError, troubleWith } from './trouble';
 import { orAbort } from './watchdog';
@@ -175,13 +175,13 @@ class OwnDownload {
     await worker.logged;
     if (this.#stop.signal.aborted) return;
     worker.part = part;
-    // A lane of a large file never has two parts that a kill would lose.
-    worker.logged = part.from > 0 || part.to < part.file.listed.size ? orAbort(new Promise<void>((resolve) => { part.onWritten = resolve; }), this.#stop.signal).catch(() => undefined) : undefined;
+    // What a kill loses of a lane is what its ring holds. Where that is more than a part, the lane waits for one part before it asks for the next.
+    worker.logged = this.#options.partBytes < RING_BYTES && (part.from > 0 || part.to < part.file.listed.size) ? orAbort(new Promise<void>((resolve) => { part.onWritten = resolve; }), this.#stop.signal).catch(() => undefined) : undefined;
     await this.#retrying(part.file.listed.key, async () => {
       for (let replaced = 0; ; replaced++) {
         worker.replaceable = replaced < MAX_REPLACED;
         try {
-          if (part.at < part.to || part.to === 0) await requestPart({ ...worker.place, requests: this.#requests, limit: this.#limit, received: this.#options.onReceived, written: (whole) => this.#written(whole) }, part);
+          if (part.at < part.to || part.to === 0) await requestPart({ ...worker.place, requests: this.#requests, limit: this.#limit, received: this.#options.onReceived, written: (some, range) => this.#written(some, range) }, part);
           return;
         } catch (error) {
           if (!(error instanceof SlowLane)) throw error;
@@ -190,8 +190,10 @@ class OwnDownload {
     });
   }
 
-  #written(part: Part): void {
-    void this.#log.written(part.file.listed.path, part).then(() => part.onWritten());
+  #written(part: Part, range: Range): void {
+    const last = part.written === part.to - part.from;
+    const logged = this.#log.written(part.file.listed.path, range);
+    if (last) void logged.then(() => part.onWritten());
   }
 
   #retrying<T>(key: string, run: () => Promise<T>): Promise<T> {
@@ -240,7 +242,7 @@ class LaneWorker {
   readonly lane: Lane;
   readonly place: { readonly lane: Lane; readonly ring: SlabRing };
   part: Part | undefined;
-  /** That its last part is in the file and in the log; nothing for a file of one part. */
+  /** That its last part is in the file and in the log; nothing where that need not be waited for. */
   logged: Promise<void> | undefined;
   replaceable = false;
 

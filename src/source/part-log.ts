@@ -1,5 +1,5 @@
-// Which parts of a version are written already, line by line, beside the files themselves: what a download believes after its process was killed. One small append per part,
-// after the part: at most the parts under way are fetched again. A kill loses no page of the kernel's; a power cut may, so a log of another boot is not believed.
+// Which bytes of a version are written already, line by line, beside the files themselves: what a download believes after its process was killed. One small append per slab,
+// after the slab: at most what the lanes held is fetched again. A kill loses no page of the kernel's; a power cut may, so a log of another boot is not believed.
 
 import { close, constants, open, write } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
@@ -96,10 +96,23 @@ function rangesOf(lines: readonly string[]): ReadonlyMap<string, readonly Range[
   for (const line of lines) {
     const { path, from, to } = parsed(line) ?? {};
     if (path === undefined || from === undefined || to === undefined) continue;
+    const ranges = found.get(path);
     if (from === NOTHING.from && to === NOTHING.to) found.delete(path);
-    else found.set(path, [...(found.get(path) ?? []), { from, to }]);
+    else if (ranges === undefined) found.set(path, [{ from, to }]);
+    else ranges.push({ from, to });
   }
-  return found;
+  return new Map([...found].map(([path, ranges]) => [path, joined(ranges)]));
+}
+
+/** In order, and as few as say the same. */
+function joined(ranges: readonly Range[]): readonly Range[] {
+  const few: Range[] = [];
+  for (const { from, to } of [...ranges].sort((a, b) => a.from - b.from)) {
+    const last = few.at(-1);
+    if (last === undefined || from > last.to) few.push({ from, to });
+    else few[few.length - 1] = { from: last.from, to: Math.max(last.to, to) };
+  }
+  return few;
 }
 
 function parsed(line: string): Partial<Line> | undefined {

@@ -3,6 +3,7 @@
 import { fail } from '../domain/failures';
 import type { Head } from './http-head';
 import type { Lane, Receiver } from './lane';
+import type { Range } from './part-file';
 import type { Part } from './part-plan';
 import type { RateLimit } from './rate-limit';
 import type { SignedRequests } from './signed-requests';
@@ -38,7 +39,8 @@ export interface Place {
   /** For all lanes together; nothing: as fast as they come. */
   readonly limit: RateLimit | undefined;
   readonly received: ((bytes: number) => void) | undefined;
-  readonly written: (part: Part) => void;
+  /** These bytes of it are in the file. */
+  readonly written: (part: Part, range: Range) => void;
 }
 
 /** Resolves when all of the part is read; it may still be on its way to the disk. Rejects with what trouble.ts understands, the part as far as it came. */
@@ -166,10 +168,11 @@ class PartReceiver implements Receiver {
     const part = this.#part;
     const { ring, written } = this.#place;
     const run = part.file.restarts;
-    part.file.take(ring, part.at - ring.filled, (bytes) => {
+    const from = part.at - ring.filled;
+    part.file.take(ring, from, (bytes) => {
       if (run !== part.file.restarts) return;
       part.written += bytes;
-      if (part.written === part.to - part.from) written(part);
+      written(part, { from, to: from + bytes });
     });
   }
 

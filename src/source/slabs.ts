@@ -5,6 +5,8 @@
 export const SLAB_BYTES = 1024 * 1024;
 /** Of one lane: one that is filled, the others on their way to disk and hash. Eight lanes hold 32 MiB. */
 const SLABS = 4;
+/** What one lane has read and not yet written, at most. */
+export const RING_BYTES = SLABS * SLAB_BYTES;
 const WASM_PAGE_BYTES = 64 * 1024;
 
 export interface Slab {
