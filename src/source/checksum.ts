@@ -4,6 +4,16 @@ import * as zlib from 'node:zlib';
 
 export type Algorithm = 'sha256' | 'sha1' | 'crc64nvme' | 'crc32c' | 'crc32' | 'md5';
 
+/** Of all bytes; with `partBytes` as S3 sums an object that was put in parts of so many bytes (the last may be shorter): of the checksums of its parts, one after the other. */
+export interface Sum {
+  readonly algorithm: Algorithm;
+  readonly partBytes?: number;
+}
+
+export function nameOf({ algorithm, partBytes }: Sum): string {
+  return partBytes === undefined ? algorithm : `${algorithm} of ${partBytes}`;
+}
+
 export interface Checksum {
   update(bytes: Uint8Array): void;
   /** Of everything so far, lower-case hex; called once. */
@@ -33,7 +43,32 @@ export function canCompute(algorithm: Algorithm): boolean {
 }
 
 /** Runs here and, as text, in a hashing thread: uses nothing from outside itself. */
-export function startChecksum(algorithm: Algorithm, places: Places): Checksum {
+export function startChecksum({ algorithm, partBytes }: Sum, places: Places): Checksum {
+  if (partBytes !== undefined) {
+    const whole: (string | Promise<string>)[] = [];
+    let part: Checksum | undefined;
+    let left = partBytes;
+    return {
+      update: (bytes) => {
+        for (let at = 0; at < bytes.length;) {
+          const run = bytes.subarray(at, at + left);
+          part ??= startChecksum({ algorithm }, places);
+          part.update(run);
+          at += run.length;
+          left -= run.length;
+          if (left > 0) continue;
+          whole.push(part.hex());
+          part = undefined;
+          left = partBytes;
+        }
+      },
+      hex: async () => {
+        const all = startChecksum({ algorithm }, places);
+        all.update(Buffer.from((await Promise.all([...whole, ...(part === undefined ? [] : [part.hex()])])).join(''), 'hex'));
+        return all.hex();
+      },
+    };
+  }
   if (algorithm === 'crc32' || algorithm === 'crc32c') {
     const native = (algorithm === 'crc32' ? require('node:zlib').crc32 : require(places.crc32c ?? '').crc32c) as (bytes: Uint8Array, before: number) => number;
     let crc = 0;

@@ -2,6 +2,7 @@
 
 import { fail } from '../domain/failures';
 import type { ManifestFile, SourceRef } from '../domain/source';
+import type { Authority } from './authority';
 import { bodyPathFor } from './body-path';
 import type { BodyPath } from './body-path';
 import type { SourceListing } from './listing';
@@ -17,8 +18,10 @@ import type { SocketLedger } from './sockets';
 import { endpointOf } from './uri';
 import type { WatchdogLimits } from './watchdog';
 
-/** A file as it is on the disk now: path relative to the destination, bytes, 64 hex digits. */
-export type DownloadedFile = ManifestFile;
+/** A file as it is on the disk now: path relative to the destination, bytes, 64 hex digits; and what it was held against when it arrived. */
+export interface DownloadedFile extends ManifestFile {
+  readonly authority?: Authority | undefined;
+}
 
 export interface DownloadOptions extends S3Options, WatchdogLimits {
   readonly signal: AbortSignal;
@@ -70,13 +73,13 @@ const DEADLINE_MIN_MS = 10 * 60_000;
 export async function downloadFiles(ref: SourceRef, listing: SourceListing, destination: string, options: DownloadOptions): Promise<readonly DownloadedFile[]> {
   const { have = [], onFile, ...rest } = options;
   const told = onFile === undefined ? {} : { onFile: (file: FetchedFile) => onFile(hashed(file)) };
-  const files = await fetchFiles(ref, listing, destination, { ...rest, have: have.map((file) => ({ ...file, authority: 'size' as const })), ...told });
+  const files = await fetchFiles(ref, listing, destination, { ...rest, have: have.map((file) => ({ ...file, authority: file.authority ?? ('size' as const) })), ...told });
   return files.map(hashed);
 }
 
-function hashed({ path, size, sha256 }: FetchedFile): DownloadedFile {
+function hashed({ path, size, sha256, authority }: FetchedFile): DownloadedFile {
   if (sha256 === undefined) throw new Error(`${path} was fetched without its sha256`);
-  return { path, size, sha256 };
+  return { path, size, sha256, authority };
 }
 
 /** As `downloadFiles`, for whoever chooses how much is checked and how durable it is. */

@@ -2,8 +2,8 @@
 // (performance reference §1).
 
 import { Worker } from 'node:worker_threads';
-import { PLACES, startChecksum } from './checksum';
-import type { Algorithm, Checksum } from './checksum';
+import { nameOf, PLACES, startChecksum } from './checksum';
+import type { Checksum, Sum } from './checksum';
 
 /** The machine's other cores also write, decipher and serve. */
 const THREADS = 2;
@@ -14,11 +14,11 @@ export interface FileHash {
   update(bytes: Buffer, done: () => void): void;
   /** Of the file itself, which another life of this download wrote. */
   read(fd: number, from: number, to: number, done: (error: Error | undefined) => void): void;
-  /** Of everything fed, by algorithm, in lower-case hex. */
+  /** Of everything fed, by the name of the sum, in lower-case hex. */
   digest(): Promise<Digests>;
 }
 
-export type Digests = Readonly<Partial<Record<Algorithm, string>>>;
+export type Digests = Readonly<Partial<Record<string, string>>>;
 
 interface Reply {
   readonly seq: number;
@@ -45,7 +45,7 @@ export class HashThreads {
     this.#onFailure = onFailure;
   }
 
-  open(algorithms: readonly Algorithm[]): FileHash {
+  open(sums: readonly Sum[]): FileHash {
     const id = this.#files++;
     const thread = this.#thread(id % THREADS);
     const ask = (message: object, reply: (reply: Reply) => void): void => {
@@ -53,7 +53,7 @@ export class HashThreads {
       thread.waiting.set(seq, reply);
       thread.worker.postMessage({ id, seq, ...message });
     };
-    thread.worker.postMessage({ id, open: algorithms });
+    thread.worker.postMessage({ id, open: sums.map((sum) => ({ name: nameOf(sum), sum })) });
     return {
       update: (bytes, done) => ask({ at: bytes.byteOffset, length: bytes.length }, done),
       read: (fd, from, to, done) => ask({ fd, from, to }, ({ error }) => done(error === undefined ? undefined : new Error(error))),
@@ -85,8 +85,8 @@ export class HashThreads {
 }
 
 /** Here and now: for files so small that asking a thread costs more than the hash. */
-export function hashInline(algorithms: readonly Algorithm[]): FileHash {
-  const hashes = algorithms.map((name) => ({ name, hash: startChecksum(name, PLACES) }));
+export function hashInline(sums: readonly Sum[]): FileHash {
+  const hashes = sums.map((sum) => ({ name: nameOf(sum), hash: startChecksum(sum, PLACES) }));
   return {
     update: (bytes, done) => {
       for (const { hash } of hashes) hash.update(bytes);
@@ -97,8 +97,8 @@ export function hashInline(algorithms: readonly Algorithm[]): FileHash {
   };
 }
 
-async function hexOf(hashes: readonly { readonly name: Algorithm; readonly hash: Checksum }[]): Promise<Digests> {
-  const digests: Partial<Record<Algorithm, string>> = {};
+async function hexOf(hashes: readonly { readonly name: string; readonly hash: Checksum }[]): Promise<Digests> {
+  const digests: Partial<Record<string, string>> = {};
   for (const { name, hash } of hashes) digests[name] = await hash.hex();
   return digests;
 }
@@ -123,7 +123,7 @@ const read = (feed, { fd, from, to }) => {
 const digest = async (hashes) => Object.fromEntries(await Promise.all(hashes.map(async ({ name, hash }) => [name, await hash.hex()])));
 parentPort.on('message', (message) => {
   const { id, seq } = message;
-  if (message.open) return void files.set(id, message.open.map((name) => ({ name, hash: startChecksum(name, workerData.places) })));
+  if (message.open) return void files.set(id, message.open.map(({ name, sum }) => ({ name, hash: startChecksum(sum, workerData.places) })));
   const hashes = files.get(id);
   const feed = (bytes) => { for (const { hash } of hashes) hash.update(bytes); };
   if (message.digest) {

@@ -1,7 +1,9 @@
 // A version's bytes over connections of our own: parts of all files, a few lanes, whole slabs to the disk, checksums beside (performance reference §1). The SDK finds, lists and signs.
 
 import type { ManifestFile } from '../domain/source';
+import { wantedOf, wasPutInParts } from './authority';
 import type { Authority } from './authority';
+import { nameOf } from './checksum';
 import { HashThreads } from './hash-threads';
 import { DiskWrites } from './disk-writes';
 import { Lane } from './lane';
@@ -150,13 +152,13 @@ class OwnDownload {
     const { path, size } = file.listed;
     const there = this.#there.get(path) ?? [];
     // An object read in parts says in none of them what it is as a whole. The source is asked while the disk opens the file.
-    const asked = size > this.#options.partBytes || there.length > 0;
+    const asked = size > this.#options.partBytes || there.length > 0 || wasPutInParts(file.listed);
     const [opened, headers] = await Promise.allSettled([file.open(this.#destination, this.#directories, there, () => this.#log.forget(path)), asked ? this.#ask(worker, file) : undefined]);
     if (opened.status === 'rejected') throw opened.reason;
     if (this.#stop.signal.aborted) return file.close();
     if (headers.status === 'rejected') throw headers.reason;
     void this.#finishing(file).catch((error: unknown) => this.#stop.abort(error));
-    if (headers.value !== undefined) file.decide(headers.value);
+    if (headers.value !== undefined) file.decide(headers.value.whole, headers.value.firstPart);
     this.#plan.begin(file);
     worker.part = undefined;
     const first = this.#plan.next(file);
@@ -166,9 +168,13 @@ class OwnDownload {
   }
 
   /** What it will be held against, as its head says. */
-  async #ask(worker: LaneWorker, file: PartFile): Promise<ReadonlyMap<string, string>> {
+  async #ask(worker: LaneWorker, file: PartFile): Promise<{ readonly whole: ReadonlyMap<string, string>; readonly firstPart?: ReadonlyMap<string, string> }> {
     worker.part = undefined;
-    return file.needsHead ? await this.#retrying(file.listed.key, () => requestHead({ lane: worker.lane, requests: this.#requests }, { file })) : new Map<string, string>();
+    if (!file.needsHead) return { whole: new Map<string, string>() };
+    const head = (partNumber?: number): Promise<ReadonlyMap<string, string>> => this.#retrying(file.listed.key, () => requestHead({ lane: worker.lane, requests: this.#requests }, file.listed, partNumber));
+    const whole = await head();
+    // Where only sums of its parts are known, how long its parts are is asked too.
+    return wantedOf(whole, undefined).authority === 'size' && wasPutInParts(file.listed) ? { whole, firstPart: await head(1) } : { whole };
   }
 
   async #fetch(worker: LaneWorker, part: Part): Promise<void> {
@@ -263,8 +269,8 @@ class SlowLane extends Error {
   override readonly name = 'SlowLane';
 }
 
-function differenceOf({ digests, wanted: { algorithm, hex } }: Outcome): BrokenBodyError | undefined {
-  if (algorithm === undefined || hex === undefined) return undefined;
-  const found = digests[algorithm] ?? 'none';
-  return found === hex ? undefined : new BrokenBodyError(algorithm, hex, found);
+function differenceOf({ digests, wanted: { sum, hex } }: Outcome): BrokenBodyError | undefined {
+  if (sum === undefined || hex === undefined) return undefined;
+  const found = digests[nameOf(sum)] ?? 'none';
+  return found === hex ? undefined : new BrokenBodyError(nameOf(sum), hex, found);
 }

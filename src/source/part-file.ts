@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process';
 import { close, constants, fdatasync, ftruncate, open } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ListedFile } from '../domain/source';
-import { wantedOf } from './authority';
+import { partsOf, wantedOf } from './authority';
 import type { Wanted } from './authority';
-import type { Algorithm } from './checksum';
+import type { Sum } from './checksum';
 import type { DiskWrites } from './disk-writes';
 import { hashInline } from './hash-threads';
 import type { Digests, FileHash, HashThreads } from './hash-threads';
@@ -110,21 +110,21 @@ export class PartFile {
   }
 
   /** Before its first byte: what it will be held against. */
-  decide(headers: ReadonlyMap<string, string>): void {
+  decide(headers: ReadonlyMap<string, string>, firstPart?: ReadonlyMap<string, string>): void {
     if (this.wanted !== undefined) return this.#check(); // An empty file has no byte that would.
     const { verify } = this.#options;
-    this.wanted = verify === 'none' ? { authority: 'size' } : wantedOf(headers, this.#manifestSha256);
+    this.wanted = verify === 'none' ? { authority: 'size' } : wantedOf(headers, this.#manifestSha256, partsOf(firstPart, this.listed.size));
     this.#startHash();
     this.#advance();
     this.#check();
   }
 
   #startHash(): void {
-    const algorithms = new Set<Algorithm>();
-    if (this.#options.verify === 'sha256') algorithms.add('sha256');
-    if (this.wanted?.algorithm !== undefined) algorithms.add(this.wanted.algorithm);
-    if (algorithms.size === 0) this.#unhashed = 0;
-    else this.#hash = this.listed.size <= INLINE_BYTES && this.#there.length === 0 ? hashInline([...algorithms]) : this.#options.hashes.open([...algorithms]);
+    const own: readonly Sum[] = this.#options.verify === 'sha256' ? [{ algorithm: 'sha256' }] : [];
+    const wanted = this.wanted?.sum;
+    const sums = wanted === undefined || (own.length > 0 && wanted.algorithm === 'sha256' && wanted.partBytes === undefined) ? own : [...own, wanted];
+    if (sums.length === 0) this.#unhashed = 0;
+    else this.#hash = this.listed.size <= INLINE_BYTES && this.#there.length === 0 ? hashInline(sums) : this.#options.hashes.open(sums);
   }
 
   /** Takes what was filled of a ring since its last cut, for this offset. `written` is called when it is in the file. */

@@ -3,6 +3,7 @@
 import { fail } from '../domain/failures';
 import type { Head } from './http-head';
 import type { Lane, Receiver } from './lane';
+import type { ListedFile } from '../domain/source';
 import type { Range } from './part-file';
 import type { Part } from './part-plan';
 import type { RateLimit } from './rate-limit';
@@ -68,13 +69,12 @@ async function ask(place: Place, part: Part): Promise<void> {
   if (part.at < part.to) throw new BrokenBodyError('bytes', part.file.listed.size, part.at);
 }
 
-/** What the server says of a whole object, in headers alone. */
-export async function requestHead({ lane, requests }: Pick<Place, 'lane' | 'requests'>, part: Pick<Part, 'file'>): Promise<ReadonlyMap<string, string>> {
-  const { listed } = part.file;
+/** What the server says of a whole object, or of one of the parts it was put in, in headers alone. */
+export async function requestHead({ lane, requests }: Pick<Place, 'lane' | 'requests'>, listed: ListedFile, partNumber?: number): Promise<ReadonlyMap<string, string>> {
   let found: Head | undefined;
-  await lane.exchange(await requests.get(listed, 0, listed.size, 'HEAD'), { bodyless: true, head: (head) => { found = head; }, space: () => undefined, took: () => undefined });
+  await lane.exchange(await requests.head(listed, partNumber), { bodyless: true, head: (head) => { found = head; }, space: () => undefined, took: () => undefined });
   // What is wrong, a GET will say, with a reason.
-  return found?.status === 200 ? found.headers : new Map<string, string>();
+  return found?.status === 200 || (found?.status === 206 && partNumber !== undefined) ? found.headers : new Map<string, string>();
 }
 
 class PartReceiver implements Receiver {

@@ -81,7 +81,7 @@ async function sizeOf(file: string): Promise<number | undefined> {
 /** Nothing where it cannot be read, or is of another size by now. */
 async function hashFile(hashes: HashThreads, file: string, size: number): Promise<string | undefined> {
   return withFile(file, async (fd) => {
-    const hash = hashes.open(['sha256']);
+    const hash = hashes.open([{ algorithm: 'sha256' }]);
     await new Promise<void>((resolve, reject) => { hash.read(fd, 0, size, (error) => (error === undefined ? resolve() : reject(error))); });
     return (await hash.digest()).sha256;
   });

@@ -58,16 +58,25 @@ export class SignedRequests {
   }
 
   /** GET of the bytes from `from` up to and without `to`; of the whole object where that is what they are. Pinned to what was listed. */
-  async get(file: ListedFile, from: number, to: number, method: 'GET' | 'HEAD' = 'GET'): Promise<string> {
+  get(file: ListedFile, from: number, to: number): Promise<string> {
+    return this.#signed('GET', file, from === 0 && to === file.size ? {} : { range: `bytes=${from}-${to === file.size ? '' : to - 1}` }, {});
+  }
+
+  /** HEAD of the whole object, or of one of the parts it was put in. */
+  head(file: ListedFile, partNumber?: number): Promise<string> {
+    return this.#signed('HEAD', file, {}, partNumber === undefined ? {} : { partNumber: String(partNumber) });
+  }
+
+  async #signed(method: 'GET' | 'HEAD', file: ListedFile, more: Readonly<Record<string, string>>, asked: Readonly<Record<string, string>>): Promise<string> {
     const host = this.#place.port === undefined ? this.#place.hostname : `${this.#place.hostname}:${this.#place.port}`;
     const headers: Record<string, string> = {
       host,
       'x-amz-content-sha256': EMPTY_SHA256,
       'x-amz-checksum-mode': 'ENABLED',
-      ...(from === 0 && to === file.size ? {} : { range: `bytes=${from}-${to === file.size ? '' : to - 1}` }),
+      ...more,
       ...(file.etag === undefined ? {} : { 'if-match': file.etag }),
     };
-    const query: Record<string, string> = file.versionId === undefined ? {} : { versionId: file.versionId };
+    const query: Record<string, string> = { ...asked, ...(file.versionId === undefined ? {} : { versionId: file.versionId }) };
     const request: Request = { ...this.#place, method, path: this.#place.path + file.key.split('/').map(escaped).join('/'), query, headers };
     const signed = await this.#signer.sign(request, { signingDate: new Date(Date.now() + this.clockOffsetMs) });
     const search = Object.entries(signed.query).map(([name, value]) => `${escaped(name)}=${escaped(value)}`).join('&');

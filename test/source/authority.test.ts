@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { wantedOf } from '../../src/source/authority';
+import { partsOf, wantedOf } from '../../src/source/authority';
 import { PLACES, startChecksum } from '../../src/source/checksum';
 import type { Algorithm } from '../../src/source/checksum';
 import { fetchFiles } from '../../src/source/download';
@@ -33,6 +33,10 @@ describe.each([['whole', 8 * MIB], ['in parts', MIB]])('an object that comes %s'
     ["the server's SHA-256", () => k.put('big', BIG, { checksums: ['sha256', 'crc32c'] }), 'checksum sha256'],
     ["the server's CRC32C", () => k.put('big', BIG, { checksums: ['crc32c'] }), 'checksum crc32c'],
     ['the ETag that is its MD5', () => k.put('big', BIG), 'etag'],
+    ["the server's SHA-256 of parts", () => k.put('big', BIG, { checksums: ['sha256'], partBytes: MIB + 5 }), 'checksum sha256'],
+    ["the server's CRC32C of parts", () => k.put('big', BIG, { checksums: ['crc32c'], partBytes: 3 * MIB }), 'checksum crc32c'],
+    ['the ETag that is the MD5 of the MD5s of its parts', () => k.put('big', BIG, { partBytes: MIB }), 'etag'],
+    ['the same of one part', () => k.put('big', BIG, { partBytes: 8 * MIB }), 'etag'],
   ])('is held against %s; a flipped bit is fetched again once, and then refused with wanted and found', async (_name, put, authority) => {
     await put();
     expect(await fetched({ partBytes })).toEqual({ path: 'big', size: BIG.length, sha256: sha(BIG), authority });
@@ -62,7 +66,7 @@ describe.each([['whole', 8 * MIB], ['in parts', MIB]])('an object that comes %s'
 });
 
 test.each<[string, Readonly<Record<string, string>>, string]>([
-  ['a checksum of checksums, whose parts nobody here knows', { 'x-amz-checksum-sha256': `${Buffer.alloc(32).toString('base64')}-3`, etag: `"${'a'.repeat(32)}-3"` }, 'size'],
+  ['a checksum of checksums, whose parts nobody knows', { 'x-amz-checksum-sha256': `${Buffer.alloc(32).toString('base64')}-3`, etag: `"${'a'.repeat(32)}-3"` }, 'size'],
   ['an ETag of several parts', { etag: `"${'a'.repeat(32)}-3"` }, 'size'],
   ['an ETag of an encrypted object', { etag: `"${'a'.repeat(32)}"`, 'x-amz-server-side-encryption': 'aws:kms' }, 'size'],
   ['an ETag of an object encrypted by the bucket', { etag: `"${'a'.repeat(32)}"`, 'x-amz-server-side-encryption': 'AES256' }, 'etag'],
@@ -71,12 +75,20 @@ test.each<[string, Readonly<Record<string, string>>, string]>([
   expect(wantedOf(new Map(Object.entries(headers)), undefined).authority).toBe(authority);
 });
 
+test('parts that do not make up the object say nothing about its sums', () => {
+  const headers = new Map([['etag', `"${'a'.repeat(32)}-3"`]]);
+  const first = (count: number, bytes: number): ReadonlyMap<string, string> => new Map([['x-amz-mp-parts-count', String(count)], ['content-length', String(bytes)]]);
+  expect(wantedOf(headers, undefined, partsOf(first(3, 10), 25)).authority).toBe('etag');
+  for (const [count, bytes, size] of [[3, 10, 35], [3, 10, 20], [2, 15, 25], [0, 10, 25], [3, 0, 25]] as const) expect(wantedOf(headers, undefined, partsOf(first(count, bytes), size)).authority).toBe('size');
+  expect(partsOf(undefined, 25)).toBeUndefined();
+});
+
 test.each<[Algorithm, string]>([
   ['crc32', 'cbf43926'], ['crc32c', 'e3069283'], ['crc64nvme', 'ae8b14860a799888'],
   ['md5', '25f9e794323b453885f5181f1b624d0b'], ['sha1', 'f7c3bc1d808e04732adf679965ccc34ca7ae3441'],
   ['sha256', '15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225'],
 ])('%s of "123456789" is the published check value', async (algorithm, want) => {
-  const checksum = startChecksum(algorithm, PLACES);
+  const checksum = startChecksum({ algorithm }, PLACES);
   for (const piece of ['1234', '', '56789']) checksum.update(Buffer.from(piece));
   expect(await checksum.hex()).toBe(want);
 });

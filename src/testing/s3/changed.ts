@@ -18,9 +18,9 @@ export function changeable(objects: Objects): ChangeableObjects {
       const object = await bucket.get(key, versionId);
       return object && seen(name, object);
     },
-    put: (key, bytes, checksums) => {
+    put: (key, bytes, checksums, partBytes) => {
       changed.delete(id(name, key));
-      return bucket.put(key, bytes, checksums);
+      return bucket.put(key, bytes, checksums, partBytes);
     },
     delete: (key) => bucket.delete(key),
   });

@@ -16,3 +16,14 @@ export function checksumOf(header: string, bytes: Buffer): string | undefined {
     default: return undefined;
   }
 }
+
+/** Of an object put in parts: the checksum of its parts' checksums, and how many there are. */
+export function checksumOfParts(header: string, bytes: Buffer, partBytes: number): string | undefined {
+  const parts = partsOf(bytes, partBytes).map((part) => checksumOf(header, part));
+  if (parts.includes(undefined)) return undefined;
+  return `${checksumOf(header, Buffer.concat(parts.map((part) => Buffer.from(part ?? '', 'base64')))) ?? ''}-${parts.length}`;
+}
+
+export function partsOf(bytes: Buffer, partBytes: number): readonly Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / partBytes) }, (_, i) => bytes.subarray(i * partBytes, (i + 1) * partBytes));
+}

@@ -4,12 +4,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
+import { partsOf } from './checksums';
 
 export interface StoredObject {
   readonly key: string;
   readonly size: number;
-  /** Quoted, as on the wire: the MD5 of the bytes. */
+  /** Quoted, as on the wire: the MD5 of the bytes, or of the MD5s of the parts it was put in. */
   readonly etag: string;
+  readonly partBytes?: number;
   readonly modifiedMs: number;
   readonly versionId?: string;
   /** Header name → value, such as `x-amz-checksum-sha256`. */
@@ -22,7 +24,7 @@ export interface Bucket {
   /** The newest of each key, in the order of the keys' UTF-8 bytes. */
   list(): Promise<readonly StoredObject[]>;
   get(key: string, versionId?: string): Promise<StoredObject | undefined>;
-  put(key: string, bytes: Buffer, checksums?: Readonly<Record<string, string>>): Promise<StoredObject>;
+  put(key: string, bytes: Buffer, checksums?: Readonly<Record<string, string>>, partBytes?: number): Promise<StoredObject>;
   delete(key: string): Promise<void>;
 }
 
@@ -61,11 +63,12 @@ class MemoryBucket implements Bucket {
     return Promise.resolve(versionId === undefined ? versions.at(-1) : versions.find((one) => one.versionId === versionId));
   }
 
-  put(key: string, bytes: Buffer, checksums: Readonly<Record<string, string>> = {}): Promise<StoredObject> {
+  put(key: string, bytes: Buffer, checksums: Readonly<Record<string, string>> = {}, partBytes?: number): Promise<StoredObject> {
     const object: StoredObject = {
       key,
       size: bytes.length,
-      etag: etagOf(bytes),
+      etag: partBytes === undefined ? etagOf(bytes) : etagOfParts(partsOf(bytes, partBytes)),
+      ...(partBytes === undefined ? {} : { partBytes }),
       modifiedMs: Date.now(),
       ...(this.#versioning ? { versionId: randomBytes(16).toString('base64url') } : {}),
       checksums,
@@ -162,6 +165,10 @@ function safe(key: string): boolean {
 
 export function etagOf(bytes: Buffer): string {
   return `"${createHash('md5').update(bytes).digest('hex')}"`;
+}
+
+function etagOfParts(parts: readonly Buffer[]): string {
+  return `"${createHash('md5').update(Buffer.concat(parts.map((part) => createHash('md5').update(part).digest()))).digest('hex')}-${parts.length}"`;
 }
 
 function sorted(objects: readonly StoredObject[]): readonly StoredObject[] {

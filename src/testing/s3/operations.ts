@@ -96,7 +96,8 @@ async function get(objects: ChangeableObjects, bucket: Bucket, call: Call): Prom
   if (request.headers['if-match'] !== undefined && !same(request.headers['if-match'], object.etag)) {
     throw new S3Error(412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
   }
-  const range = rangeOf(request.headers.range, object.size);
+  const range = partOf(object, query.get('partNumber')) ?? rangeOf(request.headers.range, object.size);
+  if (query.has('partNumber')) headers['x-amz-mp-parts-count'] = String(Math.ceil(object.size / (object.partBytes ?? object.size)));
   const { from, to } = range ?? { from: 0, to: object.size };
   if (range) headers['content-range'] = `bytes ${from}-${to - 1}/${object.size}`;
   else if (request.headers['x-amz-checksum-mode'] === 'ENABLED') Object.assign(headers, object.checksums);
@@ -114,6 +115,14 @@ async function get(objects: ChangeableObjects, bucket: Bucket, call: Call): Prom
       if (cutAndChange) objects.change(name, key);
     },
   });
+}
+
+/** One of the parts it was put in, where it was. */
+function partOf({ size, partBytes }: StoredObject, number: string | null): { readonly from: number; readonly to: number } | undefined {
+  if (number === null || partBytes === undefined) return undefined;
+  const from = (Number(number) - 1) * partBytes;
+  if (!(from >= 0 && from < size)) throw new S3Error(416, 'InvalidPartNumber', 'The requested partnumber is not satisfiable');
+  return { from, to: Math.min(size, from + partBytes) };
 }
 
 function versionHeader(object: StoredObject): Record<string, string> {

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { changeable } from './changed';
 import type { ChangeableObjects } from './changed';
-import { checksumOf } from './checksums';
+import { checksumOf, checksumOfParts } from './checksums';
 import { Faults } from './faults';
 import type { FaultRule } from './faults';
 import { inDirectory, inMemory } from './objects';
@@ -36,6 +36,8 @@ export interface S3ServerOptions {
 export interface PutOptions {
   /** Additional checksums to store with the object, as a client would have sent them. */
   readonly checksums?: readonly ('crc32c' | 'sha256')[];
+  /** As if it had been put in parts of so many bytes: ETag and checksums are of the sums of its parts. */
+  readonly partBytes?: number;
 }
 
 export interface S3Server {
@@ -71,10 +73,10 @@ export async function startS3(options: S3ServerOptions = {}): Promise<S3Server> 
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     port,
-    put: async (bucket, key, bytes, { checksums = [] } = {}) => {
+    put: async (bucket, key, bytes, { checksums = [], partBytes } = {}) => {
       const body = Buffer.from(bytes);
-      const sums = Object.fromEntries(checksums.map((name) => [`x-amz-checksum-${name}`, checksumOf(`x-amz-checksum-${name}`, body) ?? '']));
-      return (await (await objects.create(bucket)).put(key, body, sums)).etag;
+      const sums = Object.fromEntries(checksums.map((name) => [`x-amz-checksum-${name}`, (partBytes === undefined ? checksumOf(`x-amz-checksum-${name}`, body) : checksumOfParts(`x-amz-checksum-${name}`, body, partBytes)) ?? '']));
+      return (await (await objects.create(bucket)).put(key, body, sums, partBytes)).etag;
     },
     delete: async (bucket, key) => (await objects.bucket(bucket))?.delete(key),
     log: () => log.list(),
