@@ -4,8 +4,8 @@ import { endpointAllowed } from '../domain/endpoints';
 import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { formatToken, type Pin, type Version } from '../domain/names';
-import type { ManifestFile, SourceRef } from '../domain/source';
-import { downloadFiles } from '../source/download';
+import type { SourceRef } from '../domain/source';
+import { downloadFiles, type DownloadedFile } from '../source/download';
 import { isOneArchive, listSource, type SourceListing } from '../source/listing';
 import { signaturesOf, type Signatures } from '../source/signature';
 import { linkEqualFiles } from '../source/reuse';
@@ -51,7 +51,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
       const files = await downloadFiles(source, listing, path, { ...options, have, onProgress: rate, onFile: (file) => record.add(file) });
       live.assert();
       const [archive] = isOneArchive(listing.files) ? files : [];
-      const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive.path, listing.signedBy === undefined ? signaturesOf(parts.signatures, model) : NOT_AGAIN, (bytes) => assertRoom(parts, attempt, [{ path: '', size: bytes }]), live);
+      const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive, listing.signedBy === undefined ? signaturesOf(parts.signatures, model) : NOT_AGAIN, (bytes) => assertRoom(parts, attempt, [{ path: '', size: bytes }]), live);
       live.assert();
       await record.finish({ version, pin, of: bytesOf(whole), files: whole, phase: 'fetched', writer: parts.processId });
     } catch (error) {
@@ -106,19 +106,20 @@ async function own(parts: Parts, attempt: Attempt, version: Version, pin: Pin, p
 }
 
 /** What need not be fetched: left by an earlier attempt, or equal in another version of the model, whose bytes are hashed now. */
-async function onThisDisk(parts: Parts, attempt: Attempt, path: string, listing: SourceListing, live: Live): Promise<readonly ManifestFile[]> {
+async function onThisDisk(parts: Parts, attempt: Attempt, path: string, listing: SourceListing, live: Live): Promise<readonly DownloadedFile[]> {
   const left = await believable(path, listing, parts.processId, live);
   const versions = Object.keys(parts.journal.entry(attempt.model).staged).map((version) => parts.store.versionPath(attempt.model, version as Version));
   if (listing.manifest !== undefined && versions.length > 0) live.report({ step: 'downloadVersion', waiting: 'the versions on this disk to be searched for equal files', bytes: bytesOf(left) });
   const linked = await linkEqualFiles(listing, versions, path, { signal: live.signal, except: new Set(left.map((file) => file.path)) });
-  return [...left, ...linked];
+  const authority = listing.signedBy === undefined ? 'manifest' as const : 'signature' as const; // Which is how they were known to be equal.
+  return [...left, ...linked.map((file) => ({ ...file, authority }))];
 }
 
 /** Files of the record that are really there. Another process's are hashed again: after a power cut a name may stand for nothing. */
-async function believable(path: string, listing: SourceListing, processId: string, live: Live): Promise<readonly ManifestFile[]> {
+async function believable(path: string, listing: SourceListing, processId: string, live: Live): Promise<readonly DownloadedFile[]> {
   const record = await readPartialRecord(path);
   const sizes = new Map(listing.files.map((file) => [file.path, file.size]));
-  const believed: ManifestFile[] = [];
+  const believed: DownloadedFile[] = [];
   for (const file of record?.files ?? []) {
     if (sizes.get(file.path) !== file.size || await sizeOf(path, file.path) !== file.size) continue;
     live.report({ step: 'downloadVersion', waiting: 'the bytes left by an earlier attempt to be checked', bytes: bytesOf(believed) });

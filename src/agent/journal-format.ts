@@ -69,7 +69,7 @@ const entrySchema = z.strictObject({
   lost: z.strictObject({ version, message: z.string() }).optional(),
   promoted: version.optional(),
   labels: z.record(z.string(), version),
-  staged: z.record(version, z.strictObject({ digest, pin })),
+  staged: z.record(version, z.strictObject({ digest, pin, heldAgainst: z.record(z.string(), z.array(z.string())).optional() })),
   served: z.record(version, digest),
   partial: z.strictObject({ version, pin }).optional(),
   leaving: z.record(version, z.strictObject({ drainSinceMs: epochMs.optional(), unlistedSinceMs: epochMs.optional() })),

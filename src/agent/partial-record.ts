@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Digest, Pin, Version } from '../domain/names';
 import type { ManifestFile } from '../domain/source';
+import type { DownloadedFile } from '../source/download';
 import type { PartialVersion } from '../domain/view';
 import { diskFailure, isMissing } from './disk-failure';
 import { replaceDurably } from './durable-file';
@@ -14,7 +15,7 @@ export interface PartialRecord {
   /** Bytes wanted. */
   readonly of: number;
   /** Whole on the disk, with the checksum seen while they arrived. */
-  readonly files: readonly ManifestFile[];
+  readonly files: readonly DownloadedFile[];
   readonly phase: PartialVersion['phase'];
   /** Once verified. */
   readonly digest?: Digest | undefined;
@@ -24,7 +25,7 @@ export interface PartialRecord {
 
 const schema = z.strictObject({
   version: z.string(), pin: z.string(), of: z.number().nonnegative(), phase: z.enum(['fetching', 'fetched', 'verified']), digest: z.string().optional(), writer: z.string(),
-  files: z.array(z.strictObject({ path: z.string(), size: z.number().nonnegative(), sha256: z.string().length(64) })),
+  files: z.array(z.strictObject({ path: z.string(), size: z.number().nonnegative(), sha256: z.string().length(64), authority: z.string().optional() })),
 });
 
 /** @param stagingPath the directory of the bytes; the record lies beside it. */

@@ -1,7 +1,7 @@
 // Keeps the record of a version on its way while its files come whole.
 
 import type { SegueError } from '../domain/failures';
-import type { ManifestFile } from '../domain/source';
+import type { DownloadedFile } from '../source/download';
 import { writePartialRecord, type PartialRecord } from './partial-record';
 
 /** At most one write at a time: many small files share one. */
@@ -15,7 +15,7 @@ export class RecordKeeper {
     this.#record = record;
   }
 
-  add(file: ManifestFile): void {
+  add(file: DownloadedFile): void {
     this.#record = { ...this.#record, files: [...this.#record.files, file] };
     this.#dirty = true;
     this.#writing ??= this.#write();

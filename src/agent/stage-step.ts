@@ -3,6 +3,8 @@
 import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import type { Digest, Version } from '../domain/names';
+import type { HeldAgainst } from '../domain/view';
+import type { DownloadedFile } from '../source/download';
 import { digestOf } from '../source/manifest';
 import { nowMs } from './clock';
 import type { Live } from './live';
@@ -19,6 +21,7 @@ export async function stageVersion(parts: Parts, attempt: Attempt, live: Live): 
   const { model } = attempt;
   const { path, version, pin } = own;
   const { digest } = own.record;
+  const heldAgainst = summaryOf(own.record.files);
   const there = await contentOf(parts, attempt, version, live);
   if (there !== digest) {
     await refuseReuse(parts, attempt, version, digest, there, live);
@@ -28,12 +31,21 @@ export async function stageVersion(parts: Parts, attempt: Attempt, live: Live): 
     if (there !== undefined) await parts.store.remove(model, version, live.assert);
   }
   live.assert();
-  await parts.journal.update(model, (entry) => ({ ...entry, staged: { ...entry.staged, [version]: { digest, pin } } }));
+  await parts.journal.update(model, (entry) => ({ ...entry, staged: { ...entry.staged, [version]: { digest, pin, heldAgainst } } }));
   if (there !== digest) await parts.store.publish(path, model, version, live.assert);
   // Listed already, its directory was gone: the server takes it up again at its next poll, and what it said of it until now is about the life before.
   if (listedOf(parts.journal.entry(model)).includes(version)) parts.observer.listed(model, version, nowMs());
   await parts.journal.update(model, (entry) => ({ ...entry, partial: undefined }));
   await parts.store.discard(path);
+}
+
+/** A verdict travels through history, where ten thousand names have no place. */
+const NAMED = 10;
+
+function summaryOf(files: readonly DownloadedFile[]): HeldAgainst {
+  const by = new Map<string, string[]>();
+  for (const { path, authority = 'size' } of files) by.set(authority, [...by.get(authority) ?? [], path]);
+  return Object.fromEntries([...by].map(([authority, paths]) => [authority, paths.length <= NAMED ? paths : [...paths.slice(0, NAMED), `and ${paths.length - NAMED} more`]]));
 }
 
 /** What is below this number now: by the journal where it wrote it, else by its bytes. */

@@ -6,6 +6,7 @@ import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import type { ManifestFile } from '../domain/source';
 import { unpackArchive } from '../source/archive';
+import type { DownloadedFile } from '../source/download';
 import { MANIFEST_NAME, parseManifest } from '../source/manifest';
 import { SIGNATURE_NAME, unsigned, verifySignature, type Signatures } from '../source/signature';
 import { onDisk } from './disk-failure';
@@ -17,30 +18,32 @@ import type { Live } from './live';
  * Fails as InvalidSavedModel where an entry can never be a file of a version, as IntegrityMismatch where the archive is damaged or its own manifest.json or model.sig says
  * other files, as SignatureRejected. An interrupted one is begun anew: the archive is removed last.
  */
-export async function unpackFetched(attempt: Attempt, path: string, archive: string, signatures: Signatures, room: (bytes: number) => Promise<void>, live: Live): Promise<readonly ManifestFile[]> {
+export async function unpackFetched(attempt: Attempt, path: string, { path: archive, authority }: DownloadedFile, signatures: Signatures, room: (bytes: number) => Promise<void>, live: Live): Promise<readonly DownloadedFile[]> {
   const told = (bytes: number): void => live.report({ step: 'downloadVersion', waiting: `${archive} to be unpacked`, bytes });
   told(0);
   const unpacked = await unpackArchive(join(path, archive), path, { signal: live.signal, room, onProgress: told });
   const where = `${attempt.model}/${attempt.version} in ${archive}: `;
   const files = unpacked.filter((file) => file.path !== MANIFEST_NAME && file.path !== SIGNATURE_NAME);
-  await hold(unpacked, files, path, where, signatures);
+  const inside = await hold(unpacked, files, path, where, signatures);
   live.assert();
   for (const name of [MANIFEST_NAME, SIGNATURE_NAME, archive]) await onDisk(`remove ${name}`, () => rm(join(path, name), { force: true }));
-  return files;
+  return files.map((file) => ({ ...file, authority: inside ?? authority }));
 }
 
 /** As beside other sources: manifest.json and model.sig vouch for the files, and are none of them. */
-async function hold(unpacked: readonly ManifestFile[], files: readonly ManifestFile[], path: string, where: string, { policy, keys }: Signatures): Promise<void> {
+async function hold(unpacked: readonly ManifestFile[], files: readonly ManifestFile[], path: string, where: string, { policy, keys }: Signatures): Promise<'signature' | 'manifest' | undefined> {
   const read = async (name: string): Promise<string | undefined> => (unpacked.some((file) => file.path === name) ? onDisk(`read ${name}`, () => readFile(join(path, name), 'utf8')) : undefined);
   const manifest = await read(MANIFEST_NAME);
   if (manifest !== undefined) same(files, new Map(parseManifest(manifest, where).map((file) => [file.path, file.sha256])), where, MANIFEST_NAME);
-  if (policy === 'off') return;
+  const without = manifest === undefined ? undefined : 'manifest';
+  if (policy === 'off') return without;
   const signature = await read(SIGNATURE_NAME);
   if (signature === undefined) {
     if (policy === 'require') throw unsigned(where);
-    return;
+    return without;
   }
   same(files, verifySignature(signature, keys, where).sha256, where, SIGNATURE_NAME);
+  return 'signature';
 }
 
 /** Both ways. */

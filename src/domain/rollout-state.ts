@@ -7,7 +7,7 @@ import { compareTokens, type Digest, type ServerName, type Token, type Version }
 import type { Probe, RolloutRequest } from './request';
 import type { ResolvedSource, SourceRef } from './source';
 import { timeText } from './time-text';
-import type { Proof } from './view';
+import type { HeldAgainst, Proof } from './view';
 
 /** What the people and workflows above a rollout want of it now. Only `serve` can turn into another wish. */
 export type Wish =
@@ -65,6 +65,7 @@ export interface ServerReport {
   /** Not in the list any more, yet not at END: still loading, still held, or still answering until the server's next poll. */
   readonly lingering: readonly Version[];
   readonly digest?: Digest;
+  readonly heldAgainst?: HeldAgainst;
   /** Did this transition change the server's model list? */
   readonly listed: boolean;
   readonly probed?: Probed;
@@ -92,6 +93,7 @@ export interface ServerState {
   readonly lingering: readonly Version[];
   readonly probed?: Probed;
   readonly proof?: Proof;
+  readonly heldAgainst?: HeldAgainst;
   /** What a person is shown. */
   readonly step?: ShownStep;
   readonly sinceMs: number;
@@ -326,6 +328,7 @@ function facts(server: ServerState, report: ServerReport): Partial<ServerState> 
     ...(server.before === undefined && report.before !== undefined ? { before: report.before } : {}),
     ...(report.serving === undefined ? {} : { serving: report.serving }),
     ...(report.probed === undefined ? {} : { probed: report.probed }),
+    ...(report.heldAgainst === undefined ? {} : { heldAgainst: report.heldAgainst }),
     ...(report.proof === undefined ? {} : { proof: report.proof }),
   };
 }

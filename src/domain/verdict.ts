@@ -4,7 +4,7 @@ import { FAILURES, type Failure, type FailureCode } from './failures';
 import type { Probed } from './host';
 import type { ServerName, Version } from './names';
 import { names, namesWhere, notSeen, serverOf, type KnownBad, type RolloutState, type ServerState, type Wish } from './rollout-state';
-import type { Proof } from './view';
+import type { HeldAgainst, Proof } from './view';
 
 /** Only served, alreadyServed and retired complete the workflow; every other outcome fails it with the verdict as details. */
 export type Outcome = 'served' | 'alreadyServed' | 'retired' | 'rejected' | 'failed' | 'aborted' | 'superseded' | 'rolledBack' | 'cancelled';
@@ -15,6 +15,8 @@ export interface ServerVerdict {
   readonly end: 'served' | 'failed' | 'stopped' | 'notSeen' | 'untouched' | 'wentBack' | 'notBack';
   /** What "served" was proven by: without a probe in the request only GetModelMetadata was asked. */
   readonly probed?: Probed;
+  /** What vouched for the bytes that are served. */
+  readonly heldAgainst?: HeldAgainst;
   readonly proof?: Proof;
 }
 
@@ -48,6 +50,7 @@ function serverVerdict(state: RolloutState, server: ServerState): ServerVerdict 
     end,
     ...(server.serving === undefined ? {} : { version: server.serving }),
     ...(end === 'served' && server.probed !== undefined ? { probed: server.probed } : {}),
+    ...(end === 'served' && server.heldAgainst !== undefined ? { heldAgainst: server.heldAgainst } : {}),
     ...(server.proof === undefined ? {} : { proof: server.proof }),
   };
 }

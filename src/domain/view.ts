@@ -10,7 +10,11 @@ export interface Staged {
   readonly digest: Digest;
   /** The listing it was fetched from: the same pin means the same bytes without asking again. */
   readonly pin: Pin;
+  readonly heldAgainst?: HeldAgainst;
 }
+
+/** What its files were held against when they arrived: by authority (`signature`, `manifest`, `checksum sha256`, `etag`, `size`), the files; of many the first few, and how many more. */
+export type HeldAgainst = Readonly<Record<string, readonly string[]>>;
 
 /** A version on its way to the disk. */
 export interface PartialVersion {

@@ -49,7 +49,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     server: input.server, token: input.token, aspired: view.aspired, lingering: lingeringVersions(view), listed,
     ...(before === undefined ? {} : { before }),
     ...(view.promoted === undefined ? {} : { serving: view.promoted }),
-    ...(input.version !== undefined && view.staged[input.version] !== undefined ? { digest: view.staged[input.version]?.digest } : {}),
+    ...(input.version === undefined ? {} : contentOf(view, input.version)),
     ...(probed === undefined ? {} : { probed }),
     ...(proof === undefined ? {} : { proof }),
   } as ServerReport;
@@ -148,6 +148,11 @@ async function tellParent(report: ServerReport | undefined): Promise<void> {
 /** Nothing served is an answer; no view at all is none. */
 function servedNow(view: ModelView): { readonly version?: Version } {
   return view.promoted === undefined ? {} : { version: view.promoted };
+}
+
+function contentOf({ staged }: ModelView, version: Version): Pick<ServerReport, 'digest' | 'heldAgainst'> {
+  const { digest, heldAgainst } = staged[version] ?? {};
+  return { ...(digest === undefined ? {} : { digest }), ...(heldAgainst === undefined ? {} : { heldAgainst }) };
 }
 
 function changesList(step: Step): boolean {

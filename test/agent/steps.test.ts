@@ -24,7 +24,7 @@ test('from nothing to version 1: bytes, checks, one rename, the sentinel, AVAILA
   expect(verified.partial).toMatchObject({ phase: 'verified', digest: expect.stringMatching(/^sha256:/) as string });
 
   const staged = await world.the.stageVersion(attempt, call());
-  expect(staged.staged).toEqual({ 1: { digest: verified.partial?.digest, pin: attempt.pin } });
+  expect(staged.staged).toEqual({ 1: { digest: verified.partial?.digest, pin: attempt.pin, heldAgainst: { etag: ['assets/foo.txt', 'saved_model.pb', 'variables/variables.data-00000-of-00001', 'variables/variables.index'] } } });
   expect(staged.partial).toBeUndefined();
   expect(world.dir('models/half')).toEqual(['1']);
   expect(world.dir('staging/half')).toEqual([]);

@@ -15,7 +15,7 @@ test('a first version, then the next one in waves with a bake: served, proven by
   await upload(on.store, 'half/2/', HALF_PLUS_THREE, { manifest: true });
   const handle = await on.world.start({ model: 'half', version: '2', ...on.from('half/2/'), ...probe(3), strategy: { waves: ['1', '100%'], bakeSeconds: 1, drainSeconds: 1, maxUnavailable: 2 } });
   const { verdict } = await on.world.end(handle);
-  expect(verdict).toMatchObject({ outcome: 'served', notSeen: [], servers: { a: { end: 'served', version: '2', probed: 'predict' }, b: { end: 'served' }, c: { end: 'served' } } });
+  expect(verdict).toMatchObject({ outcome: 'served', notSeen: [], servers: { a: { end: 'served', version: '2', probed: 'predict', heldAgainst: { manifest: expect.arrayContaining(['saved_model.pb']) as string[] } }, b: { end: 'served' }, c: { end: 'served' } } });
   for (const name of ['a', 'b', 'c']) {
     expect(await on.valueOf(name, 2)).toEqual({ version: '2', y: 4 });
     expect(on.bootOf(name)).toMatch(/versions: \[?2\]?/);
