@@ -3,6 +3,7 @@
 import { canHaveVersitygw, findVersitygw, startVersitygw } from '../setup/versitygw';
 import { startS3 } from '../../src/testing/s3/server';
 import { s3Suite } from './s3-suite';
+import { uploadedInParts } from './uploaded-in-parts';
 
 /** A cold `go install` of versitygw. */
 const BUILD_TIMEOUT_MS = 16 * 60_000;
@@ -16,6 +17,7 @@ s3Suite("the kit's S3 server", async () => {
 // In CI its absence is a failure of the suite's own start; elsewhere it is said, and nothing pretends to have run.
 if (canHaveVersitygw() || process.env['CI']) {
   s3Suite('versitygw', async () => startVersitygw(await findVersitygw()), BUILD_TIMEOUT_MS);
+  uploadedInParts(async () => startVersitygw(await findVersitygw()), BUILD_TIMEOUT_MS);
 } else {
   test('NOT RUN against versitygw: neither the binary nor Go is on this machine', () => {
     process.stderr.write('The S3 suite did not run against versitygw: neither the binary (SEGUE_VERSITYGW, PATH, cache) nor Go is here. With CI set this fails.\n');
