@@ -27,7 +27,7 @@ export function uploadedInParts(start: () => Promise<S3UnderTest>, startTimeoutM
     beforeAll(async () => {
       server = await start();
       writeFileSync(join(credentialsDir, 'good'), JSON.stringify(server.credentials));
-      s3 = openS3(refTo(''), { credentialsDir });
+      s3 = openS3(refTo('any'), { credentialsDir });
       await s3.client.send(new CreateBucketCommand({ Bucket: 'models' }));
     }, startTimeoutMs);
     afterAll(async () => {
