@@ -89,11 +89,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 
 async function openAgent(options: AgentOptions, root: string, lock: StoreLock): Promise<Agent> {
   const journal = await Journal.open(root);
+  const owner = `${options.fleet}/${options.server}`;
+  if (journal.owner !== undefined && journal.owner !== owner) throw fail('InvalidInput', `${root} is the disk of ${journal.owner}, and this agent is to be ${owner}: start it under its own name, or give ${owner} another root`, { root, want: journal.owner, found: owner });
   const store = new ModelStore(root);
   await store.prepare();
   const boot = new BootFile(journal, store);
   // Without a journal a list that somebody gave the server is unknown, not empty: nothing is reloaded, and the file stays as it is (DESIGN §6).
   if (journal.isNew) await journal.updateAll((entry) => entry, { seeded: options.seeding !== 'fleet' && !await boot.isForeign() });
+  if (journal.owner === undefined) await journal.updateAll((entry) => entry, { owner });
   // Where there is no file at all, an empty list is what a model server can start from.
   if (journal.seeded || await boot.isMissing()) await boot.write();
   const pollSeconds = options.pollSeconds ?? 1;

@@ -45,6 +45,8 @@ export interface JournalContent {
   readonly format: 1;
   /** false: the list of this server is not known (no journal, yet a boot file with models): nothing may be reloaded. */
   readonly seeded: boolean;
+  /** FLEET/SERVER: whose disk this is. */
+  readonly owner?: string | undefined;
   readonly incarnation: string;
   readonly models: ReadonlyMap<ModelName, ModelEntry>;
 }
@@ -75,7 +77,7 @@ const entrySchema = z.strictObject({
   leaving: z.record(version, z.strictObject({ drainSinceMs: epochMs.optional(), unlistedSinceMs: epochMs.optional() })),
   drained: z.array(version),
 });
-const fileSchema = z.strictObject({ format: z.literal(1), seeded: z.boolean(), incarnation: z.string().min(1), models: z.record(z.string().min(1), entrySchema) });
+const fileSchema = z.strictObject({ format: z.literal(1), seeded: z.boolean(), owner: z.string().optional(), incarnation: z.string().min(1), models: z.record(z.string().min(1), entrySchema) });
 
 export function formatJournal(content: JournalContent): string {
   return `${JSON.stringify({ ...content, models: Object.fromEntries(content.models) }, undefined, 1)}\n`;

@@ -45,6 +45,10 @@ export class Journal {
     return this.#content.incarnation;
   }
 
+  get owner(): string | undefined {
+    return this.#content.owner;
+  }
+
   get seeded(): boolean {
     return this.#content.seeded;
   }
@@ -63,7 +67,7 @@ export class Journal {
     return this.#change({ ...this.#content, models: new Map(this.#content.models).set(model, edit(this.entry(model))) });
   }
 
-  updateAll(edit: (entry: ModelEntry, model: ModelName) => ModelEntry, over: Partial<Pick<JournalContent, 'incarnation' | 'seeded'>> = {}): Promise<void> {
+  updateAll(edit: (entry: ModelEntry, model: ModelName) => ModelEntry, over: Partial<Pick<JournalContent, 'incarnation' | 'seeded' | 'owner'>> = {}): Promise<void> {
     return this.#change({ ...this.#content, ...over, models: new Map([...this.#content.models].map(([model, entry]) => [model, edit(entry, model)])) });
   }
 

@@ -72,7 +72,7 @@ export function troubleWith(error: unknown, doing: Doing): Trouble | undefined {
   const sdk = error as SdkError;
   const status = sdk.$metadata?.httpStatusCode ?? sdk.$response?.statusCode;
   if (status !== undefined) return answered(status, sdk, doing, row);
-  if (error.name === 'CredentialsProviderError') return row('SourceUnreachable', ONCE, `no credentials for ${doing.ref.credentials}: ${credentialsMessage(error)}`);
+  if (error.name === 'CredentialsProviderError') return row('SourceUnreachable', ONCE, `no credentials for ${doing.ref.credentials}: ${credentialsMessage(error)}${doing.ref.credentials === 'env' ? '; give the process that fetches AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role, or say --credentials anonymous for a public bucket' : ''}`);
   if (isNetwork(sdk)) return row('SourceUnreachable', MAX_TRIES, `no answer, or a broken one: ${networkMessage(sdk)}`);
   return undefined;
 }

@@ -49,7 +49,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const ended = closed.then((how) => {
     process.off('exit', onExit);
     reaper.kill('SIGKILL');
-    if (!stopping) throw new Error(`${options.name} ended by itself (${how}); it said last:\n${lines.join('\n')}`);
+    if (!stopping) throw new Error(`${options.name} ended by itself (${how})${lines.length === 0 ? ' without a word' : `; it said last:\n${lines.join('\n')}`}`);
   });
   ended.catch(() => undefined); // whoever waits for `ended` hears it; nobody need wait
   return {

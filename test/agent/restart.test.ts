@@ -1,8 +1,9 @@
 // The model server, the agent, or both come back: what is served, what is remembered, what is never tried again.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ServerName } from '../../src/domain/names';
 import { call, until, v, World } from './world';
 
 let world: World;
@@ -169,4 +170,13 @@ test('a second agent on the same root is refused, and the first goes on', async 
   await expect(world.startAgent()).rejects.toMatchObject({ code: 'StoreBusy' });
   world.agent = first;
   expect(await world.bringUp(await world.attempt('1', [1, 1]))).toMatchObject({ promoted: '1' });
+});
+
+test('a root belongs to one agent: under another name it does not start, and nothing is changed', async () => {
+  world = await World.start({ 1: 'two' });
+  await world.the.close();
+  const journal = readFileSync(join(world.root, 'journal.json'), 'utf8');
+  await expect(world.startAgent({ server: 'edge-z' as ServerName })).rejects.toMatchObject({ code: 'InvalidInput', message: expect.stringMatching(/is the disk of demo\/edge-a, and this agent is to be demo\/edge-z/) as string });
+  expect(readFileSync(join(world.root, 'journal.json'), 'utf8')).toBe(journal);
+  await world.startAgent();
 });

@@ -66,8 +66,10 @@ export async function runChaos({ rounds, seed, from, plants, keep, say }: RunOpt
   const round = async (plan: Plan, planted: readonly string[] = []): Promise<readonly string[]> => {
     const sinceMs = Date.now() - 1;
     const unplayed = await play.play(plan);
-    for (const name of planted) await plant(name, stack);
     const started = plan.acts.flatMap((act) => (act.do === 'start' ? [rolloutId(act.wanted)] : []));
+    // Once it is quiet: a rollout that still runs would clear some of it away.
+    if (planted.length > 0) await settle(stack, started, SETTLE_MS);
+    for (const name of planted) await plant(name, stack);
     const settled = await settle(stack, started, planted.length === 0 ? SETTLE_MS : PLANTED_SETTLE_MS);
     watch.lookAtEveryByte();
     const histories = await historiesSince(stack.temporal.client, `fleet/${FLEET}`, sinceMs, started);

@@ -131,14 +131,17 @@ function entriesOf(number: number): readonly ModelEntry[] {
   const before = settled(number - 1);
   const opened = { ...before, token: [number, 1] as const, open: true };
   const owned = { ...opened, partial: { version, pin } };
-  const staging = { ...owned, staged: { ...before.staged, [version]: { digest, pin } } };
+  const staging = { ...owned, staged: { ...before.staged, [version]: { digest, pin, heldAgainst } } };
   const { partial: _partial, ...staged } = staging;
   return [before, opened, owned, staging, staged, { ...staged, aspired: [version], promoted: version, served: { [version]: digest } }, settled(number)];
 }
+
+/** Nobody but their sizes vouches for these. */
+const heldAgainst = { size: [...contentOf(1).keys()] };
 
 function settled(number: number): ModelEntry {
   if (number === 0) return freshEntry;
   const [version, pin] = [versionOf(number), pinOf(number)];
   const digest = digestOfContent(number);
-  return { ...freshEntry, token: [number, 1], open: true, aspired: [version], promoted: version, staged: { [version]: { digest, pin } }, served: { [version]: digest } };
+  return { ...freshEntry, token: [number, 1], open: true, aspired: [version], promoted: version, staged: { [version]: { digest, pin, heldAgainst } }, served: { [version]: digest } };
 }

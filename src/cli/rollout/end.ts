@@ -51,8 +51,8 @@ export function withVerdict(end: RolloutEnd, verdict: Verdict | undefined): Roll
 
 /** One line a server, after the verdict itself. */
 export function serverLines(verdict: Verdict): readonly string[] {
-  const lines = Object.entries<ServerVerdict>(verdict.servers).map(([server, { end, version, probed, proof }]) =>
-    ` ${server}: ${end}${version === undefined ? '' : `, serves ${version}`}${probed === undefined ? '' : `, probed by ${probed}`}${proof === undefined ? '' : `, stopped in ${proof.stoppedMs} ms (sockets ${proof.sockets}, writers ${proof.writers})`}`);
+  const lines = Object.entries<ServerVerdict>(verdict.servers).map(([server, { end, version, probed, heldAgainst, proof }]) =>
+    ` ${server}: ${end}${version === undefined ? '' : `, serves ${version}`}${probed === undefined ? '' : `, probed by ${probed}`}${heldAgainst === undefined ? '' : `, held against ${Object.keys(heldAgainst).join(', ')}`}${proof === undefined ? '' : `, stopped in ${proof.stoppedMs} ms (sockets ${proof.sockets}, writers ${proof.writers})`}`);
   return [...lines, ...(verdict.notSeen.length === 0 ? [] : [` not seen: ${verdict.notSeen.join(', ')}`])];
 }
 

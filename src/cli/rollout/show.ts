@@ -26,7 +26,7 @@ export function table(status: Status, nowMs: number, columns: number): readonly 
   const width = Math.max(6, ...servers.map(([server]) => server.length));
   const rows = servers.map(([server, now]) => {
     const since = now.since === 0 ? '' : age(nowMs - now.since);
-    return ` ${GLYPHS[now.step] ?? '◐'} ${server.padEnd(width)}  ${now.step.padEnd(15)} ${`serves ${now.version ?? '-'}`.padEnd(12)} ${since.padStart(6)}${now.waiting === undefined ? '' : `  waits for ${waitingText(now.waiting)}`}`;
+    return ` ${GLYPHS[now.step] ?? '◐'} ${server.padEnd(width)}  ${now.step.padEnd(15)} ${(now.version === undefined ? '' : `serves ${now.version}`).padEnd(12)} ${since.padStart(6)}${now.waiting === undefined ? '' : `  waits for ${waitingText(now.waiting)}`}`;
   });
   const pause = status.pause === undefined ? [] : [` ${pauseFact(status.pause)}`];
   return [`${status.phase} · generation ${status.generation.join('.')}`, ...pause, ...rows].map((line) => (line.length <= columns ? line : `${line.slice(0, columns - 1)}…`));
