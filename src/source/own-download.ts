@@ -80,6 +80,7 @@ class OwnDownload {
   readonly #writes = new DiskWrites();
   readonly #hashes: HashThreads;
   readonly #rings: readonly SlabRing[];
+  readonly #giveBack: () => void;
   readonly #files: readonly PartFile[];
   readonly #plan: PartPlan;
   readonly #weather = new Weather();
@@ -98,7 +99,8 @@ class OwnDownload {
     this.#log = log;
     this.#there = there;
     this.#options = options;
-    const { memory, rings } = slabRings(options.lanes);
+    const { memory, rings, giveBack } = slabRings(options.lanes);
+    this.#giveBack = giveBack;
     this.#rings = rings;
     this.#hashes = new HashThreads(memory, (error) => this.#stop.abort(error));
     const manifest = new Map((listing.manifest ?? []).map((file: ManifestFile) => [file.path, file.sha256]));
@@ -240,6 +242,7 @@ class OwnDownload {
     this.#hashes.close();
     await this.#writes.drop();
     await Promise.all(this.#files.filter((file) => file.isOpen).map((file) => file.close()));
+    this.#giveBack();
   }
 }
 

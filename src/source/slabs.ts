@@ -20,12 +20,24 @@ export interface Slab {
 /** Not in the library we compile against, which is that of the language. */
 declare const WebAssembly: { readonly Memory: new (size: { readonly initial: number; readonly maximum: number; readonly shared: true }) => { readonly buffer: SharedArrayBuffer } };
 
-/** One for each lane, over memory of their own. */
-export function slabRings(lanes: number): { readonly memory: SharedArrayBuffer; readonly rings: readonly SlabRing[] } {
+/** Memory of downloads that are over, for the next ones: the garbage collector, which sees only the handle of it, takes its time to give 32 MiB back. */
+const spare: SharedArrayBuffer[] = [];
+/** As many downloads as a host runs at once. */
+const MAX_SPARE = 2;
+
+/** One for each lane, over memory of their own. `giveBack` once nothing reads into it, or writes from it, any more. */
+export function slabRings(lanes: number): { readonly memory: SharedArrayBuffer; readonly rings: readonly SlabRing[]; readonly giveBack: () => void } {
+  const memory = memoryOf(lanes * RING_BYTES);
+  const giveBack = (): void => { if (spare.length < MAX_SPARE && !spare.includes(memory)) spare.push(memory); };
+  return { memory, giveBack, rings: Array.from({ length: lanes }, (_, lane) => new SlabRing(memory, lane * SLABS * SLAB_BYTES)) };
+}
+
+function memoryOf(bytes: number): SharedArrayBuffer {
+  const index = spare.findIndex(({ byteLength }) => byteLength === bytes);
+  const [known] = index < 0 ? [] : spare.splice(index, 1);
   // WebAssembly's memory is the one way to page-aligned shared memory: O_DIRECT wants it.
-  const pages = (lanes * SLABS * SLAB_BYTES) / WASM_PAGE_BYTES;
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
-  return { memory, rings: Array.from({ length: lanes }, (_, lane) => new SlabRing(memory, lane * SLABS * SLAB_BYTES)) };
+  const pages = bytes / WASM_PAGE_BYTES;
+  return known ?? new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
 }
 
 export class SlabRing {
