@@ -14,6 +14,8 @@ export interface FileHash {
   update(bytes: Buffer, done: () => void): void;
   /** Of the file itself, which another life of this download wrote. */
   read(fd: number, from: number, to: number, done: (error: Error | undefined) => void): void;
+  /** Of a file by its path, which is no link: opened by the thread, so that its end closes the file too, whenever that is. */
+  readFile(path: string, size: number, done: (error: Error | undefined) => void): void;
   /** Of everything fed, by the name of the sum, in lower-case hex. */
   digest(): Promise<Digests>;
 }
@@ -57,6 +59,7 @@ export class HashThreads {
     return {
       update: (bytes, done) => ask({ at: bytes.byteOffset, length: bytes.length }, done),
       read: (fd, from, to, done) => ask({ fd, from, to }, ({ error }) => done(error === undefined ? undefined : new Error(error))),
+      readFile: (path, size, done) => ask({ path, from: 0, to: size }, ({ error }) => done(error === undefined ? undefined : new Error(error))),
       digest: () => new Promise((resolve) => ask({ digest: true }, ({ digests = {} }) => resolve(digests))),
     };
   }
@@ -93,6 +96,7 @@ export function hashInline(sums: readonly Sum[]): FileHash {
       done();
     },
     read: () => { throw new Error('a file this small has one part, which is fetched whole'); },
+    readFile: () => { throw new Error('only threads read files'); },
     digest: async () => hexOf(hashes),
   };
 }
@@ -105,7 +109,7 @@ async function hexOf(hashes: readonly { readonly name: string; readonly hash: Ch
 
 /** What a thread runs. Text, because a thread has no compiler where we are run without a build; small, because nobody checks its types. */
 const HASHING = `
-const { readSync } = require('node:fs');
+const { closeSync, constants, openSync, readSync } = require('node:fs');
 const { parentPort, workerData } = require('node:worker_threads');
 const startChecksum = ${startChecksum.toString()};
 const memory = Buffer.from(workerData.memory);
@@ -120,6 +124,10 @@ const read = (feed, { fd, from, to }) => {
     at += bytes;
   }
 };
+const readFile = (feed, { path, from, to }) => {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try { read(feed, { fd, from, to }); } finally { closeSync(fd); }
+};
 const digest = async (hashes) => Object.fromEntries(await Promise.all(hashes.map(async ({ name, hash }) => [name, await hash.hex()])));
 parentPort.on('message', (message) => {
   const { id, seq } = message;
@@ -132,7 +140,8 @@ parentPort.on('message', (message) => {
   }
   let error;
   try {
-    if (message.fd === undefined) feed(memory.subarray(message.at, message.at + message.length));
+    if (message.path !== undefined) readFile(feed, message);
+    else if (message.fd === undefined) feed(memory.subarray(message.at, message.at + message.length));
     else read(feed, message);
   } catch (caught) {
     error = String(caught);

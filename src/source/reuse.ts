@@ -1,9 +1,7 @@
 // Equal content that is on this disk already is linked, never fetched: what changed between two versions is usually one shard of many.
 
-import { close, constants, fstat, open } from 'node:fs';
-import { link, readdir, rm } from 'node:fs/promises';
+import { link, lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { ManifestFile } from '../domain/source';
 import { HashThreads } from './hash-threads';
 import type { SourceListing } from './listing';
@@ -75,28 +73,14 @@ async function filesBySize(directories: readonly string[], sizes: ReadonlySet<nu
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {
-  return withFile(file, async (fd) => (await promisify(fstat)(fd)).size);
+  return (await lstat(file).catch(() => undefined))?.size;
 }
 
 /** Nothing where it cannot be read, or is of another size by now. */
 async function hashFile(hashes: HashThreads, file: string, size: number): Promise<string | undefined> {
-  return withFile(file, async (fd) => {
-    const hash = hashes.open([{ algorithm: 'sha256' }]);
-    await new Promise<void>((resolve, reject) => { hash.read(fd, 0, size, (error) => (error === undefined ? resolve() : reject(error))); });
-    return (await hash.digest()).sha256;
-  });
-}
-
-async function withFile<T>(file: string, act: (fd: number) => Promise<T>): Promise<T | undefined> {
-  const fd = await promisify(open)(file, constants.O_RDONLY | constants.O_NOFOLLOW).catch(() => undefined);
-  if (fd === undefined) return undefined;
-  try {
-    return await act(fd);
-  } catch {
-    return undefined; // Cut short while it was read: not equal.
-  } finally {
-    await promisify(close)(fd);
-  }
+  const hash = hashes.open([{ algorithm: 'sha256' }]);
+  const failure = await new Promise<Error | undefined>((resolve) => { hash.readFile(file, size, resolve); });
+  return failure === undefined ? (await hash.digest()).sha256 : undefined;
 }
 
 /** False where this file system, or these rights, do not allow it: then it is fetched. What an earlier life left under the name gives way. */

@@ -1,14 +1,16 @@
 // "Bytes stopped" is a fact at once, whatever the download was waiting for: DESIGN §5. How soon is measured by bench:abort, on a machine that does nothing else.
 
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { downloadFiles } from '../../src/source/download';
 import { listSource } from '../../src/source/listing';
+import type { SourceListing } from '../../src/source/listing';
 import { readBody } from '../../src/source/object-body';
+import { linkEqualFiles } from '../../src/source/reuse';
 import { openS3 } from '../../src/source/s3-client';
 import { until } from '../setup/until';
 import { kit, noise, openBelow } from './kit';
@@ -172,4 +174,27 @@ describe.each(['own', 'sdk'] as const)('over the %s path', (body) => {
     await s3.close();
     await k.s3.delete('models', 'half/1/prepared');
   });
+});
+
+test('while versions on the disk are searched for equal files: none of theirs stays open', async () => {
+  const k = await kit({}, 'own');
+  const version = join(k.into, 'version');
+  const into = join(k.into, 'into');
+  mkdirSync(version);
+  mkdirSync(into);
+  const size = 1 << 30;
+  for (const name of ['a', 'b', 'c']) {
+    writeFileSync(join(version, name), '');
+    truncateSync(join(version, name), size);
+  }
+  const files = ['a', 'b', 'c'].map((path) => ({ path, size, sha256: '0'.repeat(64) }));
+  const listing = { files: files.map((file) => ({ ...file, key: file.path })), manifest: files, resolved: {} } as unknown as SourceListing;
+  const abort = new AbortController();
+  const linking = linkEqualFiles(listing, [version], into, { signal: abort.signal, except: new Set() });
+  linking.catch(() => undefined);
+  await until(() => openBelow(version).length === 2);
+  abort.abort(new Error('superseded'));
+  await expect(linking).rejects.toThrow('superseded');
+  await until(() => openBelow(version).length === 0);
+  await k.s3.stop();
 });
