@@ -39,8 +39,8 @@ export const CLAIM_SECONDS = 300;
 export const SETTLE_SECONDS = 300;
 /** How often a rollout looks whether a transition ended without its being told: only a reset can do that, and a look costs a few events. */
 export const UNTOLD_SECONDS = 120;
-/** Twice as long each time, up to this. */
-export const LONGEST_UNTOLD_SECONDS = 1800;
+/** Twice as long each time, up to this: a bake of a month costs its rollout some 2,000 events for it, and a run has room for 51,200. */
+export const LONGEST_UNTOLD_SECONDS = 4 * 3600;
 /** An end on its way is told within milliseconds. */
 export const TOLD_WITHIN_SECONDS = 10;
 /** Starting a workflow takes milliseconds; a Temporal that does not take it for so long is away, and the fleet plans again. */

@@ -215,10 +215,13 @@ export function ended(state: RolloutState, server: ServerName, end: TransitionEn
   return report === undefined ? next : learn(next, report, nowMs);
 }
 
-/** A run of this rollout before its reset began this attempt already: the next one is greater, and fences it. */
+/** A run of this rollout before its reset began this attempt, and perhaps ended it: the next one is greater, and fences it. Where no next one begins, nobody saw how it ended. */
 export function attemptTaken(state: RolloutState, server: ServerName, nowMs: number): RolloutState {
   const rested = withServer(state, server, { activity: 'none', sinceMs: nowMs });
-  if (serverOf(state, server).direction === 'forward') return { ...rested, attempt: state.attempt + 1 };
+  if (serverOf(state, server).direction === 'forward') {
+    const goesOn = state.wish.kind === 'serve' && failureOf(state) === undefined;
+    return goesOn ? { ...rested, attempt: state.attempt + 1 } : withServer(rested, server, { end: { kind: 'notSeen' }, notSeen: true });
+  }
   return withServer(rested, server, { end: { kind: 'failed', failure: { code: 'StaleAttempt', message: 'this attempt began before the rollout was reset' } } });
 }
 

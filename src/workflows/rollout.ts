@@ -267,6 +267,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
       const open = (Object.entries(children) as [ServerName, (typeof children)[ServerName]][]).filter(([, { handle, over }]) => handle !== undefined && over === undefined);
       if (open.length === 0) continue;
       const closed = await checkRuns({ runs: open.map(([, { handle }]) => ({ workflowId: handle?.workflowId ?? '', runId: handle?.firstExecutionRunId ?? '' })) }).catch(() => []);
+      if (closed.length === 0) continue;
       // Its end may be on its way just now.
       await sleep(TOLD_WITHIN_SECONDS * 1000);
       for (const [server, child] of open) {
@@ -337,7 +338,6 @@ function messageOf(error: unknown): string {
   return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
-/** An abort is never refused for its payload: what is text is kept, anything else is not needed. */
 function isTaken(error: unknown): boolean {
   return error instanceof Error && error.name === 'WorkflowExecutionAlreadyStartedError';
 }
@@ -347,6 +347,7 @@ function startedBefore(error: unknown): string | undefined {
   return failure === 'notSeen' || failure.code !== 'StaleAttempt' ? undefined : textOf(failure.detail, 'by');
 }
 
+/** An abort is never refused for its payload: what is text is kept, anything else is not needed. */
 function whoAndWhy(payload: unknown): { readonly reason?: string; readonly by?: string } {
   const [reason, by] = [textOf(payload, 'reason'), textOf(payload, 'by')];
   return { ...(reason === undefined ? {} : { reason }), ...(by === undefined ? {} : { by }) };

@@ -393,6 +393,10 @@ describe('what mutants taught', () => {
     const back = Story.claimed(['a']).resolved().started('a').gate('a').abort().stopping('a').stopped('a', [1, 2], true).then((state) => happened.attemptTaken(happened.started(state, s('a'), 'back', 2, 0), s('a'), 0));
     expect(back.plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 3, goal: { direction: 'back' } }]);
   });
+  test('an attempt whose end nobody heard is told as not seen where nothing begins after it, never as untouched', () => {
+    const story = Story.claimed(['a']).resolved().started('a').abort().stopping('a').then((state) => happened.attemptTaken(state, s('a'), 0));
+    expect(story.plan().actions).toMatchObject([{ do: 'finish', verdict: { outcome: 'aborted', notSeen: ['a'], servers: { a: { end: 'notSeen' } } } }]);
+  });
   test('a way back that failed is tried again, although the abort before it had no answer', () => {
     const story = Story.claimed(['a']).resolved().started('a').gate('a').abort().stopping('a').notSeen('a').then((state) => happened.started(state, s('a'), 'back', 2, 0))
       .then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'LoadFailed', message: 'restarted' } }, report(state, 'a', { serving: v(2), aspired: [v(2)] }), 0));
