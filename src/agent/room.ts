@@ -1,34 +1,18 @@
 // Is there room for a version beside all that must stay, before its first byte; and where there is not, how much is missing and what could go.
 
 import { readdir, stat, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { basePath } from '../domain/list';
 import { fail, type SegueError } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { compareVersions, type ModelName, type Version } from '../domain/names';
+import { roomFor, type Coming, type Room } from '../domain/room';
 import { isMissing, onDisk } from './disk-failure';
 import type { Parts } from './parts';
 import { listedOf } from './view';
 
-/** Room for the file system's own bookkeeping beside the bytes: it works badly when nearly full. */
-export const SPACE_FACTOR = 1.2;
-/** Journal, boot file and the record of the download are each written beside the old one. */
-const HEADROOM_BYTES = 1024 * 1024;
-/** The same files' inodes, the staging and the trash directory, and the next version's few. */
-const HEADROOM_INODES = 16;
 /** Enough to make room; a failure travels through history, where a long list has no place. */
 const SHOWN = 5;
-
-/** What is still to be written: `path` relative to the version, with `/`. */
-export interface Coming {
-  readonly path: string;
-  readonly size: number;
-}
-
-interface Room {
-  readonly bytes: number;
-  readonly inodes: number;
-}
 
 /** Fails as InsufficientDisk, naming what is missing and what could go. What is on the disk already counts for itself: files that are whole are not asked for again. */
 export async function assertRoom(parts: Parts, attempt: Attempt, coming: readonly Coming[]): Promise<void> {
@@ -47,18 +31,6 @@ export async function giveBack(parts: Parts, attempt: Attempt, stagingPath: stri
   await parts.store.discard(stagingPath);
   const { free, blockBytes } = await freeBelow(parts.store.root);
   return insufficient(parts, attempt, roomFor(coming, blockBytes), free, error);
-}
-
-/** Files take whole blocks, and every file and directory an inode. */
-export function roomFor(coming: readonly Coming[], blockBytes: number): Room {
-  const directories = new Set(coming.flatMap(({ path }) => ancestors(path)));
-  const blocks = coming.reduce((sum, { size }) => sum + Math.ceil(size / blockBytes), 0) + directories.size + 1;
-  return { bytes: Math.ceil(blocks * blockBytes * SPACE_FACTOR) + HEADROOM_BYTES, inodes: coming.length + directories.size + 1 + HEADROOM_INODES };
-}
-
-function ancestors(path: string): readonly string[] {
-  const above = dirname(path);
-  return above === '.' || above === '/' ? [] : [above, ...ancestors(above)];
 }
 
 async function freeBelow(root: string): Promise<{ readonly free: Room; readonly blockBytes: number }> {

@@ -1,8 +1,10 @@
 // A disk that is full, or out of inodes: told before the first byte where it can be known, by name where it cannot; nothing half done; and all goes on once there is room.
 
-import { readFileSync } from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { roomFor } from '../../src/agent/room';
+import { roomFor } from '../../src/domain/room';
+import { PART_LOG_NAME } from '../../src/source/part-log';
 import { makeSmallFileSystem, reasonNoSmallFileSystem, type SmallFileSystem } from '../setup/small-file-system';
 import { call, until, v, World } from '../agent/world';
 import { rootsContent } from './contents';
@@ -118,6 +120,31 @@ here(`on a file system of 8 MiB${why === undefined ? '' : ` (${why})`}`, () => {
     disk.makeRoom();
     expect((await world.the.abortAttempt(attempt, call())).proof).toMatchObject({ sockets: 0, writers: 0, aspired: false });
     expect(world.dir('staging/half')).toEqual([]);
+  });
+
+  test('segue fetch, killed half way: the same command asks for room for what is missing only, and goes on', async () => {
+    const size = 4 * MiB;
+    const content = Buffer.alloc(size, 'large');
+    await world.s3.put('models', 'large/1/large', content);
+    world.s3.fault({ key: '*large', fault: { kind: 'stall', afterBytes: 2.5 * MiB } });
+    const dest = join(disk.path, 'fetched');
+    const fetch = (): { readonly child: ChildProcess; readonly ended: Promise<unknown> } => {
+      const child = spawn(process.execPath, ['-r', join(__dirname, '../../tools/ts.cjs'), join(__dirname, '../../src/cli/main.ts'), 'fetch', 's3://models/large/1/', dest, '--endpoint', world.s3.url, '--credentials', 'anonymous'], { stdio: 'ignore' });
+      return { child, ended: new Promise((resolve) => { child.once('exit', (code, signal) => resolve(code ?? signal)); }) };
+    };
+    const partsLog = (): string => {
+      const staging = readdirSync(disk.path).find((name) => name.endsWith('.segue'));
+      const log = join(disk.path, staging ?? '', PART_LOG_NAME);
+      return staging !== undefined && existsSync(log) ? readFileSync(log, 'utf8') : '';
+    };
+    const killed = fetch();
+    await until(() => partsLog().split('\n').filter((line) => line.includes('"large"')).length === 2, 'two MiB are on the disk');
+    killed.child.kill('SIGKILL');
+    expect(await killed.ended).toBe('SIGKILL');
+    world.s3.clearFaults();
+    disk.leaveBytes(3.6 * MiB); // Less than the whole wants, more than what is missing does.
+    expect(await fetch().ended).toBe(0);
+    expect(readFileSync(join(dest, 'large')).equals(content)).toBe(true);
   });
 
   test('not an inode left: the same', async () => {

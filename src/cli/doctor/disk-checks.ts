@@ -3,11 +3,12 @@
 import { constants } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncDirectory } from '../../agent/durable-file';
 import type { ModelEntry } from '../../agent/journal-format';
 import { Journal } from '../../agent/journal';
-import { SPACE_FACTOR } from '../../agent/room';
 import { SegueError } from '../../domain/failures';
 import type { ModelName } from '../../domain/names';
+import { SPACE_FACTOR } from '../../domain/room';
 import { note, ok, problem, type Finding } from './finding';
 
 export interface DiskReport {
@@ -83,15 +84,6 @@ async function writeDurably(path: string): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

@@ -1,8 +1,11 @@
 // A version into a directory that is there only once it is whole: staged beside it under a hidden name, checked, on the disk, then renamed.
 
-import { mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { syncDirectory } from '../../agent/durable-file';
+import { allocated } from '../../agent/tree';
 import { fail } from '../../domain/failures';
+import { directoriesOf, roomFor } from '../../domain/room';
 import type { ManifestFile, SourceRef } from '../../domain/source';
 import { fetchFiles } from '../../source/download';
 import type { FetchedFile } from '../../source/own-download';
@@ -16,9 +19,6 @@ import { EXIT, Exit } from '../exit';
 import type { Terminal } from '../terminal';
 import type { FetchFlags } from './fetch';
 import { FetchProgress } from './progress';
-
-/** Room for the file system's own bookkeeping beside the bytes. */
-const SPACE_FACTOR = 1.05;
 
 /** Gives the exit code. Throws Exit and SegueError. */
 export async function fetchInto(uri: string, dest: string, flags: FetchFlags, terminal: Terminal): Promise<number> {
@@ -68,7 +68,7 @@ async function fetched(ref: SourceRef, dest: string, flags: FetchFlags, terminal
     const staging = join(dirname(dest), `.${basename(dest)}.${pin.replace(/^pin:/, '').slice(0, 12)}.segue`);
     await mkdir(staging, { recursive: true, mode: 0o750 });
     const reused = await reusedFiles(listing, staging, flags.reuse ?? [], signal);
-    await refuseFull(staging, bytes - sum(reused));
+    await refuseFull(staging, listing);
     let received = 0;
     const progress = new FetchProgress(bytes, terminal);
     const files = await fetchFiles(ref, listing, staging, {
@@ -102,14 +102,13 @@ async function reusedFiles(listing: SourceListing, staging: string, directories:
   return linkEqualFiles(listing, directories.map((directory) => resolve(directory)), staging, { signal, except: new Set() });
 }
 
-async function refuseFull(staging: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(staging);
-  const want = Math.ceil(bytes * SPACE_FACTOR);
-  if (bavail * bsize < want) throw fail('InsufficientDisk', `${dirname(staging)} has ${bavail * bsize} bytes free, want ${want}`, { want, found: bavail * bsize });
-}
-
-function sum(files: readonly { readonly size: number }[]): number {
-  return files.reduce((bytes, { size }) => bytes + size, 0);
+/** As an agent asks before its first byte. What is linked, or was left by an interrupted fetch, has its blocks already. */
+async function refuseFull(staging: string, { files }: SourceListing): Promise<void> {
+  const lacking = await Promise.all(files.map(async ({ path, size }) => ({ path, size: Math.max(0, size - await allocated(staging, path)) })));
+  const { bavail, bsize, ffree, files: inodes } = await statfs(staging);
+  const want = roomFor(lacking.filter(({ size }) => size > 0), bsize);
+  const found = { bytes: bavail * bsize, inodes: inodes === 0 ? Infinity : ffree }; // File systems that make inodes as they need them say that they have none at all.
+  if (found.bytes < want.bytes || found.inodes < want.inodes) throw fail('InsufficientDisk', `${dirname(staging)} has ${found.bytes} bytes and ${found.inodes} inodes free, want ${want.bytes} and ${want.inodes}`, { want, found: { bytes: found.bytes, ...Number.isFinite(found.inodes) ? { inodes: found.inodes } : {} } });
 }
 
 function digestOfAll(files: readonly FetchedFile[]): string | undefined {
@@ -119,7 +118,7 @@ function digestOfAll(files: readonly FetchedFile[]): string | undefined {
 
 /** Every file is on the disk; now its name, the directories', and then the one that shows it all (reliability reference §1.4). */
 async function publish(staging: string, dest: string, paths: readonly string[]): Promise<void> {
-  const directories = new Set(paths.flatMap((path) => ancestors(path)));
+  const directories = new Set(paths.flatMap(directoriesOf));
   for (const directory of [...directories].sort((a, b) => b.length - a.length)) await syncDirectory(join(staging, directory));
   await syncDirectory(staging);
   await rename(staging, dest).catch(async (error: NodeJS.ErrnoException) => {
@@ -128,20 +127,6 @@ async function publish(staging: string, dest: string, paths: readonly string[]):
   });
   await syncDirectory(dirname(dest));
   await removeOthers(dest);
-}
-
-function ancestors(path: string): readonly string[] {
-  const parts = path.split('/').slice(0, -1);
-  return parts.map((_, i) => parts.slice(0, i + 1).join('/'));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 /** What interrupted fetches of other objects to the same place left. */
