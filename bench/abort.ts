@@ -1,7 +1,7 @@
 // npm run bench:abort -- [--json] [--n 200] [--seed 1]: loads aborted at random instants, on real processes. Three of four: a download of 1 GiB whose rollout is given another endpoint;
 // one of four: a version that is LOADING, whose rollout is aborted. Ends with one JSON object:
 // proofMs: from the agent's abort call to nothing of the attempt being left, as its proof says. goneMs: from the client's signal to no socket and no open file, seen in /proc every 5 ms.
-// newFirstByteMs: from the client's signal to the first object asked of the new endpoint. staleBytes, staleRequests: on the disk, and at the old endpoint, after the proof.
+// newFirstByteMs: from the client's signal to the first bytes of an object asked of the new endpoint (its HEAD comes before). staleBytes, staleRequests: on the disk, and at the old endpoint, after the proof.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -56,7 +56,7 @@ function random(seed: number): () => number {
 
 interface Stage { readonly connected: ConnectedClient; readonly root: string; readonly agentPid: number; readonly sources: readonly [string, string]; readonly small: string; readonly chance: () => number }
 interface Sample { readonly proofMs: number; readonly goneMs: number; readonly newFirstByteMs?: number; readonly staleBytes: number; readonly staleRequests: number }
-interface Logged { readonly atMs: number; readonly key: string; readonly closedAtMs?: number }
+interface Logged { readonly atMs: number; readonly method: string; readonly key: string; readonly closedAtMs?: number }
 
 async function main(): Promise<void> {
   const n = Number(values.n);
@@ -105,7 +105,7 @@ async function supersedeDownload({ connected, root, agentPid, sources: [stale, g
   const signalMs = Date.now();
   const watch = untilGone(agentPid, Number(new URL(stale).port), stalePartial === undefined ? staging : join(staging, stalePartial), signalMs);
   await handle.signal('update', { source: source(good) });
-  const firstGood = await until(async () => (await logOf(good, version)).find((one) => isObject(one, version)));
+  const firstGood = await until(async () => (await logOf(good, version)).find((one) => one.method === 'GET' && isObject(one, version)));
   const goneMs = await watch;
   const proof = await until(async () => proofOf(await handle.query<Status>('status')));
   const staleBytes = stalePartial === undefined ? 0 : bytesBelow(join(staging, stalePartial));

@@ -7,7 +7,7 @@ const FILES = 8;
 const FILE_BYTES = (1 << 30) / FILES;
 const CHUNK = Buffer.alloc(1 << 20);
 
-interface Seen { readonly atMs: number; readonly key: string; closedAtMs?: number }
+interface Seen { readonly atMs: number; readonly method: string; readonly key: string; closedAtMs?: number }
 /** By version: whoever looks often costs little. */
 const seen = new Map<string, Seen[]>();
 
@@ -17,7 +17,7 @@ const server = createServer((request, response) => {
   const prefix = url.searchParams.get('prefix');
   const [, , , version] = url.pathname.split('/');
   if (version !== undefined) {
-    const one: Seen = { atMs: Date.now(), key: url.pathname };
+    const one: Seen = { atMs: Date.now(), method: request.method ?? '', key: url.pathname };
     seen.set(version, [...seen.get(version) ?? [], one]);
     response.once('close', () => { one.closedAtMs = Date.now(); });
   }

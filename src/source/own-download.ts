@@ -64,8 +64,7 @@ export async function downloadOverLanes(s3: S3Handle, listing: SourceListing, pa
     await download.run();
     signal.throwIfAborted();
   } finally {
-    await download.close();
-    await log.close();
+    try { await download.close(); } finally { await log.close(); }
   }
 }
 
