@@ -38,6 +38,10 @@ export interface DownloadOptions extends S3Options, WatchdogLimits {
   readonly backoffMs?: number;
   /** Otherwise as body-path.ts decides. */
   readonly body?: BodyPath['by'];
+  /** Which code carries the bodies, and why: told when they begin, and again where the first one cannot go on. */
+  readonly onBody?: (path: BodyPath) => void;
+  /** All patience with this download; otherwise by its size. */
+  readonly deadlineMs?: number;
 }
 
 export interface FetchOptions extends Omit<DownloadOptions, 'have' | 'onFile'> {
@@ -89,7 +93,7 @@ export async function fetchFiles(ref: SourceRef, listing: SourceListing, destina
   const done = kept(listing, options.have ?? []);
   const before = [...done.values()].reduce((sum, { size }) => sum + size, 0);
   options.onProgress?.(before);
-  const deadline = new Deadline(listing, ref, options.signal);
+  const deadline = new Deadline(listing, ref, options.signal, options.deadlineMs ?? deadlineMsFor(listing.resolved.bytes));
   const run = {
     ...options, signal: deadline.signal, lanes: options.lanes ?? LANES, partBytes: options.partBytes ?? PART_BYTES, verify: options.verify ?? 'sha256', durable: options.durable ?? false,
     onProgress: (bytes: number) => options.onProgress?.(before + bytes),
@@ -100,7 +104,7 @@ export async function fetchFiles(ref: SourceRef, listing: SourceListing, destina
     },
   };
   try {
-    if (done.size < listing.files.length) await overEitherPath(s3, listing, done, destination, run, options.body);
+    if (done.size < listing.files.length) await overEitherPath(s3, listing, done, destination, run, options.body === undefined ? bodyPathFor(s3.location) : { by: options.body, why: 'asked for' });
     deadline.signal.throwIfAborted();
     await removePartLog(destination); // Also one that another life left when it was done.
     return listing.files.map(({ path }) => done.get(path) ?? neverDone(path));
@@ -110,14 +114,16 @@ export async function fetchFiles(ref: SourceRef, listing: SourceListing, destina
   }
 }
 
-async function overEitherPath(s3: S3Handle, listing: SourceListing, done: ReadonlyMap<string, FetchedFile>, destination: string, options: OwnDownloadOptions, asked: BodyPath['by'] | undefined): Promise<void> {
+async function overEitherPath(s3: S3Handle, listing: SourceListing, done: ReadonlyMap<string, FetchedFile>, destination: string, options: OwnDownloadOptions & Pick<DownloadOptions, 'onBody'>, body: BodyPath): Promise<void> {
   const left = (): ReadonlySet<string> => new Set(listing.files.map(({ path }) => path).filter((path) => !done.has(path)));
-  if ((asked ?? bodyPathFor(s3.location).by) === 'sdk') return downloadBySdk(s3, listing, left(), destination, options);
+  options.onBody?.(body);
+  if (body.by === 'sdk') return downloadBySdk(s3, listing, left(), destination, options);
   const before = new Set(left());
   try {
     return await downloadOverLanes(s3, listing, before, destination, options);
   } catch (error) {
     if (!(error instanceof OwnPathCannotError)) throw error;
+    options.onBody?.({ by: 'sdk', why: error.message });
   }
   const bytes = listing.files.filter(({ path }) => before.has(path) && done.has(path)).reduce((sum, { size }) => sum + size, 0);
   return downloadBySdk(s3, listing, left(), destination, { ...options, onProgress: (now) => options.onProgress(bytes + now) });
@@ -134,14 +140,18 @@ function neverDone(path: string): never {
   throw new Error(`${path} was neither fetched nor failed`);
 }
 
+/** Of a version of so many bytes: a source as slow as the slowest that is bearable, and a start. */
+export function deadlineMsFor(bytes: number): number {
+  return DEADLINE_MIN_MS + (bytes / DEADLINE_BYTES_PER_SECOND) * 1000;
+}
+
 /** The end of all patience with one download. */
 class Deadline {
   readonly signal: AbortSignal;
   readonly #timer: NodeJS.Timeout;
 
-  constructor({ resolved: { bytes } }: SourceListing, ref: SourceRef, signal: AbortSignal) {
+  constructor({ resolved: { bytes } }: SourceListing, ref: SourceRef, signal: AbortSignal, ms: number) {
     const late = new AbortController();
-    const ms = DEADLINE_MIN_MS + (bytes / DEADLINE_BYTES_PER_SECOND) * 1000;
     this.#timer = setTimeout(() => late.abort(fail('SourceUnreachable', `get ${ref.uri} at ${endpointOf(ref)}: ${bytes} bytes not there after ${Math.round(ms / 1000)} s`, { tried: 'get', uri: ref.uri, want: bytes })), Math.min(ms, MAX_TIMER_MS));
     this.signal = AbortSignal.any([signal, late.signal]);
   }

@@ -46,6 +46,8 @@ interface Fetched {
   readonly reusedBytes: number;
   /** Where every sha256 was computed. */
   readonly digest?: string;
+  /** Which code carried the bodies, and why: `own: …` or `sdk: …`. Absent where nothing was fetched. */
+  readonly bodies?: string;
   /** What each file was held against. */
   readonly verified: Readonly<Record<string, string>>;
 }
@@ -70,16 +72,17 @@ async function fetched(ref: SourceRef, dest: string, flags: FetchFlags, terminal
     const reused = await reusedFiles(listing, staging, flags.reuse ?? [], signal);
     await refuseFull(staging, listing);
     let received = 0;
+    let bodies: string | undefined;
     const progress = new FetchProgress(bytes, terminal);
     const files = await fetchFiles(ref, listing, staging, {
       signal, s3, sockets: s3.sockets, verify: flags.verify, durable: true, have: reused.map((file) => ({ ...file, authority: 'manifest' as const })),
-      onProgress: (now) => progress.at(now), onReceived: (more) => { received += more; },
+      onProgress: (now) => progress.at(now), onReceived: (more) => { received += more; }, onBody: ({ by, why }) => { bodies = `${by}: ${why}`; },
       ...(flags.lanes === undefined ? {} : { lanes: flags.lanes }), ...(flags.partSize === undefined ? {} : { partBytes: flags.partSize }), ...(flags.limitRate === undefined ? {} : { bytesPerSecond: flags.limitRate }),
     }).finally(() => progress.stop());
     const found = digestOfAll(files);
     if (flags.ifDigest !== undefined) refuseOther(flags.ifDigest, found, ref);
     await publish(staging, dest, listing.files.map(({ path }) => path));
-    return { files: files.length, bytes, fetchedBytes: received, reusedBytes: Math.max(0, bytes - received), ...(found === undefined ? {} : { digest: found }), verified: Object.fromEntries(files.map(({ path, authority }) => [path, authority])) };
+    return { files: files.length, bytes, fetchedBytes: received, reusedBytes: Math.max(0, bytes - received), ...(found === undefined ? {} : { digest: found }), ...(bodies === undefined ? {} : { bodies }), verified: Object.fromEntries(files.map(({ path, authority }) => [path, authority])) };
   } finally {
     await s3.close();
   }

@@ -22,6 +22,8 @@ const FAULT = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('flip'), atByte: z.int().nonnegative() }),
   /** Content that is no S3 at all, as from a proxy's page, with status 200. */
   z.strictObject({ kind: z.literal('page'), html: z.string() }),
+  /** Knows no ranges: 200 and the whole object, whatever part was asked for. */
+  z.strictObject({ kind: z.literal('wholeObject') }),
 ]);
 
 const RULE = z.strictObject({

@@ -96,7 +96,7 @@ async function get(objects: ChangeableObjects, bucket: Bucket, call: Call): Prom
   if (request.headers['if-match'] !== undefined && !same(request.headers['if-match'], object.etag)) {
     throw new S3Error(412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
   }
-  const range = partOf(object, query.get('partNumber')) ?? rangeOf(request.headers.range, object.size);
+  const range = fault?.kind === 'wholeObject' ? undefined : partOf(object, query.get('partNumber')) ?? rangeOf(request.headers.range, object.size);
   if (query.has('partNumber')) headers['x-amz-mp-parts-count'] = String(Math.ceil(object.size / (object.partBytes ?? object.size)));
   const { from, to } = range ?? { from: 0, to: object.size };
   if (range) headers['content-range'] = `bytes ${from}-${to - 1}/${object.size}`;
