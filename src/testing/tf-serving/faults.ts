@@ -25,11 +25,29 @@ export interface ErrorRule extends Target {
 
 export class Faults {
   readonly #delays: DelayRule[] = [];
+  readonly #holds = new Map<Target, Promise<void>>();
   readonly #errors: { readonly rule: ErrorRule; left: number }[] = [];
 
   /** The rule given last wins. */
   delay(rule: DelayRule): void {
     this.#delays.unshift(rule);
+  }
+
+  /** Loads stand still until what this returns is called: for tests that wait for a fact and not for a time. */
+  hold(target: Target): () => void {
+    let release: () => void = () => undefined;
+    this.#holds.set(target, new Promise((resolve) => {
+      release = (): void => {
+        this.#holds.delete(target);
+        resolve();
+      };
+    }));
+    return release;
+  }
+
+  /** Until nobody holds its load. */
+  async held(id: ServableId): Promise<void> {
+    for (const [target, released] of this.#holds) if (isAbout(target, id)) await released;
   }
 
   error(rule: ErrorRule): void {

@@ -34,6 +34,7 @@ export function savedModelLoader({ clock, faults, tags, warmup, loadServable, on
       onAttempt();
       const ms = faults.delayMs('load', id);
       if (ms > 0) await clock.sleep(ms);
+      await faults.held(id);
       faults.strike('load', id);
       return loadServable(localPath(path), tags, { warmup });
     },
