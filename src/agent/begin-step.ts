@@ -27,6 +27,8 @@ export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): 
     await withdrawCandidate(parts, model, candidate.token, live);
   }
   live.assert();
+  const { before, promoted } = parts.journal.entry(model);
+  if (before?.epoch !== token[0]) await parts.journal.update(model, (entry) => ({ ...entry, before: { epoch: token[0], version: promoted } }));
   await dropForeignPartial(parts, attempt);
   await tidyPartial(parts, model, 'kept');
   await prune(parts, attempt, live);

@@ -2,9 +2,10 @@
 
 import { fail, type SegueError } from '../domain/failures';
 import type { Attempt } from '../domain/host';
-import { compareTokens, formatToken, type ModelName } from '../domain/names';
+import { compareTokens, formatToken, type ModelName, type Token } from '../domain/names';
 import { nowMs } from './clock';
 import type { Journal } from './journal';
+import type { ModelEntry } from './journal-format';
 import type { Live } from './live';
 
 export interface Caller {
@@ -39,19 +40,24 @@ export class Fence {
     const order = compareTokens(attempt.token, token);
     if (order < 0 || (order === 0 && !open)) throw this.#stale(attempt);
     // `lost` belongs to the token that listed it: a greater one is a new decision by somebody.
-    if (order > 0) await this.journal.update(attempt.model, (entry) => ({ ...entry, token: attempt.token, open: true, lost: undefined }));
+    if (order > 0) await this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: true, lost: undefined }));
   }
 
   /** Journals the token as closed, raising it where it never began here. A lower one is closed already. Where that cannot be written, what runs is stopped all the same. */
   async close(attempt: Attempt): Promise<void> {
     if (compareTokens(attempt.token, this.journal.entry(attempt.model).token) < 0) return;
     try {
-      await this.journal.update(attempt.model, (entry) => ({ ...entry, token: attempt.token, open: false }));
+      await this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: false }));
     } catch (error) {
       const running = this.#running.get(attempt.model);
       if (running !== undefined && compareTokens(running.attempt.token, attempt.token) <= 0) running.stop.abort(fail('StaleAttempt', `${attempt.model}: stopped by an abort that could not be journalled`, { model: attempt.model }));
       throw error;
     }
+  }
+
+  /** A new epoch is a new rollout: what is promoted now is what it would go back to, whatever its attempts promote. An agent that is not seeded does not know, and asks again. */
+  #raised(entry: ModelEntry, token: Token): ModelEntry {
+    return { ...entry, token, ...(token[0] > entry.token[0] ? { before: this.journal.seeded ? { epoch: token[0], version: entry.promoted } : undefined } : {}) };
   }
 
   isOvertaken(attempt: Attempt): boolean {

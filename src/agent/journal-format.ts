@@ -29,6 +29,8 @@ export interface ModelEntry {
   /** A candidate that was loading when the server restarted: perhaps it killed it, so this token never lists it again. */
   readonly lost?: { readonly version: Version; readonly message: string } | undefined;
   readonly promoted?: Version | undefined;
+  /** What was promoted when the first token of this epoch came; absent where that was before agents wrote it down. */
+  readonly before?: { readonly epoch: number; readonly version?: Version | undefined } | undefined;
   readonly labels: Readonly<Record<string, Version>>;
   /** Written before the directory appears; counts only together with it. */
   readonly staged: Readonly<Record<Version, Staged>>;
@@ -70,6 +72,7 @@ const entrySchema = z.strictObject({
   candidate: z.strictObject({ version, token, sinceMs: epochMs, accepted: z.boolean() }).optional(),
   lost: z.strictObject({ version, message: z.string() }).optional(),
   promoted: version.optional(),
+  before: z.strictObject({ epoch: z.number().int().nonnegative(), version: version.optional() }).optional(),
   labels: z.record(z.string(), version),
   staged: z.record(version, z.strictObject({ digest, pin, heldAgainst: z.record(z.string(), z.array(z.string())).optional() })),
   served: z.record(version, digest),

@@ -49,6 +49,7 @@ async function describe(parts: Parts, model: ModelName, goal: Version | undefine
   return {
     token: entry.token, staged, aspired, states, labels: entry.labels, waits, drained: entry.drained, incarnation: parts.journal.incarnation,
     ...(entry.promoted === undefined ? {} : { promoted: entry.promoted }),
+    ...(entry.before === undefined ? {} : { before: { epoch: entry.before.epoch, ...(entry.before.version === undefined ? {} : { version: entry.before.version }) } }),
     ...(partial === undefined ? {} : { partial }),
   };
 }

@@ -79,6 +79,8 @@ export interface ServerState {
   readonly direction: 'forward' | 'back';
   /** Attempt of the transition in flight or last ended; 0 before the first. */
   readonly attempt: number;
+  /** The attempt before, still being stopped beside the one in flight, which overtook it. */
+  readonly overtaken?: number;
   /** At its gate since (workflow time, epoch milliseconds): AVAILABLE, probed, the old version kept. */
   readonly gateSinceMs?: number;
   readonly released: boolean;
@@ -175,7 +177,8 @@ export function resolved(state: RolloutState, attempt: number, server: ServerNam
 
 export function started(state: RolloutState, server: ServerName, direction: 'forward' | 'back', attempt: number, nowMs: number): RolloutState {
   const { end: _end, gateSinceMs: _gate, ...rest } = serverOf(state, server);
-  return { ...state, servers: { ...state.servers, [server]: { ...rest, activity: 'transition', direction, attempt, released: false, step: 'beginAttempt', sinceMs: nowMs } } };
+  const overtaken = rest.activity === 'stopping' ? { overtaken: rest.attempt } : {};
+  return { ...state, servers: { ...state.servers, [server]: { ...rest, ...overtaken, activity: 'transition', direction, attempt, released: false, step: 'beginAttempt', sinceMs: nowMs } } };
 }
 
 /** A step began on the host, by the host's word: shown, never decided upon. */
@@ -200,8 +203,9 @@ export function stopping(state: RolloutState, server: ServerName, nowMs: number)
 }
 
 /** A transition closed. What it means depends on what was asked of it, never on how it closed (DESIGN §5). */
-export function ended(state: RolloutState, server: ServerName, end: TransitionEnd, report: ServerReport | undefined, nowMs: number): RolloutState {
+export function ended(state: RolloutState, server: ServerName, end: TransitionEnd, report: ServerReport | undefined, nowMs: number, attempt = serverOf(state, server).attempt): RolloutState {
   const before = serverOf(state, server);
+  if (attempt !== before.attempt) return overtakenEnded(state, server, report, attempt);
   const asked = before.activity === 'stopping';
   // What failed while it was being stopped is stopped where the host proved it. Where even the abort had no answer, nobody saw it stop.
   const meant: TransitionEnd = asked && end.kind === 'failed' ? { kind: report?.proof === undefined ? 'notSeen' : 'stopped' } : end;
@@ -215,8 +219,22 @@ export function ended(state: RolloutState, server: ServerName, end: TransitionEn
   return report === undefined ? next : learn(next, report, nowMs);
 }
 
+/** Of what was overtaken only what it did and its proof count: what the server is like now, its successor tells. */
+function overtakenEnded(state: RolloutState, server: ServerName, report: ServerReport | undefined, attempt: number): RolloutState {
+  const { overtaken, ...rest } = serverOf(state, server);
+  if (overtaken !== attempt) return state;
+  const newer = rest.proof !== undefined && report?.proof !== undefined && compareTokens(rest.proof.token, report.proof.token) > 0;
+  const after: ServerState = {
+    ...rest, listed: rest.listed || report?.listed === true,
+    ...(rest.before === undefined && report?.before !== undefined ? { before: report.before } : {}),
+    ...(report?.proof === undefined || newer ? {} : { proof: report.proof }),
+  };
+  return { ...state, servers: { ...state.servers, [server]: after } };
+}
+
 /** A run of this rollout before its reset began this attempt, and perhaps ended it: the next one is greater, and fences it. Where no next one begins, nobody saw how it ended. */
-export function attemptTaken(state: RolloutState, server: ServerName, nowMs: number): RolloutState {
+export function attemptTaken(state: RolloutState, server: ServerName, nowMs: number, attempt = serverOf(state, server).attempt): RolloutState {
+  if (attempt !== serverOf(state, server).attempt) return overtakenEnded(state, server, undefined, attempt);
   const rested = withServer(state, server, { activity: 'none', sinceMs: nowMs });
   if (serverOf(state, server).direction === 'forward') {
     const goesOn = state.wish.kind === 'serve' && failureOf(state) === undefined;

@@ -61,7 +61,7 @@ function planEnding(state: RolloutState, nowMs: number): Plan {
   const failure = failureOf(state);
   const phase: Phase = 'rollingBack';
   const goingBackMayFinish = state.wish.kind !== 'supersede' && state.wish.kind !== 'cancel';
-  const running = namesWhere(state, (server) => server.activity !== 'none' && !(goingBackMayFinish && server.direction === 'back'));
+  const running = namesWhere(state, (server) => server.overtaken !== undefined || (server.activity !== 'none' && !(goingBackMayFinish && server.direction === 'back')));
   if (running.length > 0 || state.resolving !== undefined) return { phase, actions: [...stops(state, running), ...stopResolve(state)], waits: waitAll(running, { on: 'stop', servers: running }) };
   switch (state.wish.kind) {
     case 'supersede': case 'cancel': return finish(state, outcomeOfWish(state), failure);
@@ -130,7 +130,7 @@ function planForward(state: RolloutState, nowMs: number): Plan {
     return { phase: 'claiming', actions, waits: waitAll(names(state), { on: 'fence' }) };
   }
   const stale = namesWhere(state, (server) => server.activity !== 'none' && server.attempt < state.attempt && server.gateSinceMs === undefined);
-  if (stale.length > 0) return { phase: 'rolling', actions: [...stops(state, stale), ...listAhead(state)], waits: waitAll(names(state), { on: 'stop', servers: stale }) };
+  if (stale.length > 0) return { phase: 'rolling', actions: [...stops(state, stale), ...listAhead(state), ...overtakes(state, stale)], waits: waitAll(names(state), { on: 'stop', servers: stale }) };
   if (state.resolved === undefined && fetches(state)) return state.pause === undefined || state.resolving !== undefined ? planResolve(state) : planPaused(state, state.pause);
   return planWave(state, nowMs);
 }
@@ -138,6 +138,17 @@ function planForward(state: RolloutState, nowMs: number): Plan {
 /** A listing touches nothing, so the new source is listed while the older load is being stopped. Its bytes wait for the proof. */
 function listAhead(state: RolloutState): readonly Action[] {
   return state.resolved === undefined && fetches(state) && state.pause === undefined ? planResolve(state).actions : [];
+}
+
+/**
+ * A server whose old load is being stopped is given its next attempt at once, where what it shall fetch is known: its host begins that only when it has proven
+ * that nothing of the old one is left (DESIGN §5), so the stop is not waited for twice. One at a time, in the room and the wave it has.
+ */
+function overtakes(state: RolloutState, stale: readonly ServerName[]): readonly Action[] {
+  if (state.pause !== undefined || (state.resolved === undefined && fetches(state))) return [];
+  const room = slots(state) - namesWhere(state, isMoving).filter((name) => !stale.includes(name)).length;
+  const next = currentWave(state).members.filter((name) => stale.includes(name) && serverOf(state, name).activity === 'stopping' && serverOf(state, name).overtaken === undefined);
+  return next.slice(0, Math.max(0, room)).map((server): Action => ({ do: 'start', server, attempt: state.attempt, goal: forwardGoal(state) }));
 }
 
 /** Without a source, what is wanted is on the disks, or nothing is wanted; where the disks go first, each host that lacks it lists for itself. */
@@ -162,15 +173,15 @@ function planResolve(state: RolloutState): Plan {
 function planWave(state: RolloutState, nowMs: number): Plan {
   const { strategy } = state.request;
   const all = names(state);
-  const wave = strategy.waves.findIndex((one) => all.slice(0, waveSize(one, all.length)).some((name) => !isSettled(serverOf(state, name))));
+  const { wave, members } = currentWave(state);
   if (wave === -1) {
+    const overtaken = namesWhere(state, (server) => server.overtaken !== undefined);
+    if (overtaken.length > 0) return { phase: 'rolling', actions: [], waits: waitAll(overtaken, { on: 'stop', servers: overtaken }) };
     if (all.every((name) => isSettled(serverOf(state, name)))) return finish(state, servedOutcome(state), undefined);
     throw new Error('waves that do not reach every server are refused when the request is parsed');
   }
   if (state.pause !== undefined) return planPaused(state, state.pause);
-  const size = waveSize(strategy.waves[wave] ?? { percent: 100 }, all.length);
-  const members = all.slice(0, size);
-  const later = waitAll(all.slice(size), { on: 'wave', wave: wave + 1 });
+  const later = waitAll(all.slice(members.length), { on: 'wave', wave: wave + 1 });
   const moving = members.filter((name) => isMoving(serverOf(state, name)));
   const pending = members.filter((name) => isPending(serverOf(state, name)));
   const gated = members.filter((name) => isAtGate(serverOf(state, name)));
@@ -183,6 +194,16 @@ function planWave(state: RolloutState, nowMs: number): Plan {
   const untilMs = Math.max(0, ...gated.map((name) => serverOf(state, name).gateSinceMs ?? 0)) + strategy.bakeSeconds * 1000;
   if (nowMs < untilMs) return { phase: 'baking', actions: [], waits: { ...later, ...waitAll(gated, { on: 'bake', untilMs }) }, wakeAtMs: untilMs };
   return { phase: 'rolling', actions: gated.map((server): Action => ({ do: 'release', server })), waits: later };
+}
+
+/** The first wave with a server that has not come to its end, and who belongs to it; -1 and nobody when all have. */
+function currentWave(state: RolloutState): { readonly wave: number; readonly members: readonly ServerName[] } {
+  const all = names(state);
+  const { waves } = state.request.strategy;
+  const upTo = (one: Wave): readonly ServerName[] => all.slice(0, waveSize(one, all.length));
+  const wave = waves.findIndex((one) => upTo(one).some((name) => !isSettled(serverOf(state, name))));
+  const found = waves[wave];
+  return { wave, members: found === undefined ? [] : upTo(found) };
 }
 
 function forwardGoal({ request: { retire, version, strategy } }: RolloutState): StartGoal {

@@ -36,6 +36,8 @@ export interface ModelView {
   readonly aspired: readonly Version[];
   /** The version that was AVAILABLE and probed: what a restart boots. */
   readonly promoted?: Version;
+  /** What was promoted when the first attempt of this epoch came: what the rollout would go back to, whichever of its attempts asks. */
+  readonly before?: { readonly epoch: number; readonly version?: Version };
   /** Per aspiration: listing a version again clears what was seen before (DESIGN §3). */
   readonly states: Readonly<Record<Version, ServableState>>;
   readonly labels: Readonly<Record<string, Version>>;
@@ -46,6 +48,12 @@ export interface ModelView {
   readonly drained: readonly Version[];
   /** Changes when the model server restarts. */
   readonly incarnation: string;
+}
+
+/** What was served before the rollout of this token; where its host does not know of that rollout, what is promoted now. Nothing served is an answer. */
+export function servedBefore({ before, promoted }: ModelView, [epoch]: Token): { readonly version?: Version } {
+  const version = before?.epoch === epoch ? before.version : promoted;
+  return version === undefined ? {} : { version };
 }
 
 /** That an attempt's effects have ended, read from the system after the fact (DESIGN §5). */

@@ -24,6 +24,13 @@ import {
 import { isProgress, isRecordOf, isReport, senseless, textOf } from './payload';
 import { transition } from './transition';
 
+/** One transition of one server: by server and attempt, because the next may begin while the one before is being stopped. */
+interface Child { readonly server: ServerName; readonly attempt: number; readonly scope: CancellationScope; handle?: ChildWorkflowHandle<typeof transition>; over?: true }
+
+function keyOf(server: ServerName, attempt: number): string {
+  return `${server}/${attempt}`;
+}
+
 export async function rollout(input: unknown): Promise<Verdict> {
   const { workflowId, runId } = workflowInfo();
   const self = { workflowId, runId };
@@ -35,7 +42,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
   let early: happened.Wish | undefined;
   let earlyPause: happened.Pause | undefined;
   const replaced = new Map<number, string>();
-  const children: Record<ServerName, { handle?: ChildWorkflowHandle<typeof transition>; scope: CancellationScope; over?: true }> = {};
+  const children: Record<string, Child> = {};
   let resolveScope: CancellationScope | undefined;
 
   const apply = (change: (current: RolloutState) => RolloutState): void => {
@@ -217,8 +224,9 @@ export async function rollout(input: unknown): Promise<Verdict> {
     const reportTo = (current.claim?.servers.length ?? 0) <= MAX_SERVERS_TOLD_STEP_BY_STEP ? self : undefined;
     const token = happened.tokenOf(current, attempt);
     const scope = new CancellationScope();
-    const child: (typeof children)[ServerName] = { scope };
-    children[server] = child;
+    const key = keyOf(server, attempt);
+    const child: Child = { server, attempt, scope };
+    children[key] = child;
     try {
       const { end, report } = await told(child, scope.run(async () => {
         child.handle = await startChild(transition, {
@@ -231,31 +239,36 @@ export async function rollout(input: unknown): Promise<Verdict> {
         });
         return child.handle.result();
       }));
-      if (children[server] !== child) return;
-      apply((now) => happened.ended(now, server, end, report, Date.now()));
+      if (children[key] !== child) return;
+      apply((now) => happened.ended(now, server, end, report, Date.now(), attempt));
     } catch (error) {
-      if (children[server] !== child) return;
-      if (!isTaken(error)) return apply((now) => happened.ended(now, server, endOf(error, server), undefined, Date.now()));
+      if (children[key] !== child) return;
+      if (!isTaken(error)) return apply((now) => happened.ended(now, server, endOf(error, server), undefined, Date.now(), attempt));
       // Reset to before its start: the transition of the run before has this very id, and nobody here to tell its end to.
       await getExternalWorkflowHandle(`${workflowId}/${server}/${formatToken(token)}`).cancel().catch(() => undefined);
-      apply((now) => happened.attemptTaken(now, server, Date.now()));
+      apply((now) => happened.attemptTaken(now, server, Date.now(), attempt));
     }
+  }
+
+  /** The transition of a server's newest attempt. */
+  function childOf(server: ServerName): Child | undefined {
+    return children[keyOf(server, happened.serverOf(known(), server).attempt)];
   }
 
   // By its id and not as a child: after a reset the transitions are those of the run before, and Temporal takes them for nobody's children.
   // One that has closed meanwhile is not there any more; its end is told anyway.
   function release(server: ServerName): void {
-    const { handle } = children[server] ?? {};
+    const { handle } = childOf(server) ?? {};
     if (handle !== undefined) void getExternalWorkflowHandle(handle.workflowId).signal(releaseSignal).catch(() => undefined);
   }
 
   function stop(server: ServerName): void {
-    const child = children[server];
+    const child = childOf(server);
     if (child?.handle === undefined) child?.scope.cancel();
     else void getExternalWorkflowHandle(child.handle.workflowId).cancel().catch(() => undefined);
   }
 
-  async function told<T>(child: (typeof children)[ServerName], result: Promise<T>): Promise<T> {
+  async function told<T>(child: Child, result: Promise<T>): Promise<T> {
     try { return await result; } finally { child.over = true; }
   }
 
@@ -264,16 +277,16 @@ export async function rollout(input: unknown): Promise<Verdict> {
     for (let seconds = UNTOLD_SECONDS; ; seconds = Math.min(2 * seconds, LONGEST_UNTOLD_SECONDS)) {
       await sleep(seconds * 1000);
       if (verdict !== undefined) return;
-      const open = (Object.entries(children) as [ServerName, (typeof children)[ServerName]][]).filter(([, { handle, over }]) => handle !== undefined && over === undefined);
+      const open = Object.entries(children).filter(([, { handle, over }]) => handle !== undefined && over === undefined);
       if (open.length === 0) continue;
       const closed = await checkRuns({ runs: open.map(([, { handle }]) => ({ workflowId: handle?.workflowId ?? '', runId: handle?.firstExecutionRunId ?? '' })) }).catch(() => []);
       if (closed.length === 0) continue;
       // Its end may be on its way just now.
       await sleep(TOLD_WITHIN_SECONDS * 1000);
-      for (const [server, child] of open) {
-        if (child.over === true || children[server] !== child || !closed.some(({ runId }) => runId === child.handle?.firstExecutionRunId)) continue;
-        delete children[server];
-        apply((now) => happened.attemptTaken(now, server, Date.now()));
+      for (const [key, child] of open) {
+        if (child.over === true || children[key] !== child || !closed.some(({ runId }) => runId === child.handle?.firstExecutionRunId)) continue;
+        delete children[key];
+        apply((now) => happened.attemptTaken(now, child.server, Date.now(), child.attempt));
       }
     }
   }

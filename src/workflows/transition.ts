@@ -9,7 +9,7 @@ import type { Version } from '../domain/names';
 import type { ServerReport, TransitionEnd } from '../domain/rollout-state';
 import { lingeringVersions, nextStep, type Goal } from '../domain/transition';
 import type { TransitionInput, TransitionResult } from '../domain/transition-io';
-import type { ModelView, Proof } from '../domain/view';
+import { servedBefore, type ModelView, type Proof } from '../domain/view';
 import { failureFrom, hostCalls } from './host-calls';
 import { gateSignal, releaseSignal } from './messages';
 
@@ -57,7 +57,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
   let at: Step | 'beginAttempt' = 'beginAttempt';
   const work = async (): Promise<TransitionEnd> => {
     view = await hostCalls(input, `begin ${what(input.version)} at ${input.token.join('.')}`, BEGIN_SECONDS).beginAttempt(attempt());
-    before ??= servedNow(view);
+    before ??= servedBefore(view, input.token);
     let told = false;
     for (;;) {
       const next = nextStep(goal(), view);
@@ -100,7 +100,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
       const stop = await hostCalls(input, `abort ${what(input.version)} at ${input.token.join('.')}`, ABORT_SECONDS).abortAttempt(attempt());
       proof = stop.proof;
       view = stop.view;
-      before ??= servedNow(view);
+      before ??= servedBefore(view, input.token);
       return true;
     } catch (error) {
       log.warn('no proof that the attempt stopped', { server: input.server, token: input.token.join('.'), error: failureFrom(error, 'beginAttempt', input.server) });
@@ -143,11 +143,6 @@ async function tellParent(report: ServerReport | undefined): Promise<void> {
   const parent = workflowInfo().parent;
   if (parent === undefined || report === undefined) return;
   await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(gateSignal, report);
-}
-
-/** Nothing served is an answer; no view at all is none. */
-function servedNow(view: ModelView): { readonly version?: Version } {
-  return view.promoted === undefined ? {} : { version: view.promoted };
 }
 
 function contentOf({ staged }: ModelView, version: Version): Pick<ServerReport, 'digest' | 'heldAgainst'> {

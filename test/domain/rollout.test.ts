@@ -216,15 +216,56 @@ describe('superseded', () => {
 
 describe('updating', () => {
   const elsewhere = request({}, { source: { uri: 's3://models/half/2/', endpoint: 'http://good', region: 'us-east-1', credentials: 'env' } });
-  test('a new source stops the old transitions and is listed meanwhile; its load begins only after the stop', () => {
+  const updating = (names = ['a'], more: Parameters<typeof request>[0] = {}): Story => Story.claimed(names, more).resolved().started('a').then((state) => happened.updated(state, { ...elsewhere, strategy: request(more).strategy }));
+  test('a new source stops the old transitions and is listed meanwhile; once it is, the next attempt begins beside the stop', () => {
     const story = Story.claimed(['a', 'b']).resolved().started('a').then((state) => happened.updated(state, elsewhere));
     expect(said(story.plan())).toEqual(['stop a', 'resolve a']);
     const listed = story.stopping('a').resolved();
-    expect(listed.plan()).toMatchObject({ actions: [], waits: { a: { on: 'stop' } } });
+    expect(listed.plan()).toMatchObject({ actions: [{ do: 'start', server: 'a', attempt: 2 }], waits: { b: { on: 'stop' } } });
     expect(listed.stopped('a').plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
     const stopped = story.stopping('a').stopped('a');
     expect(said(stopped.plan())).toEqual(['resolve a']);
     expect(stopped.resolved().plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
+  });
+  test('what is not stopping yet is not overtaken, nor before the listing, nor is more than one attempt of a server', () => {
+    expect(said(updating().resolved().plan())).toEqual(['stop a']);
+    expect(said(updating().stopping('a').plan())).toEqual(['resolve a']);
+    const twice = updating().stopping('a').resolved().started('a').then((state) => happened.updated(state, { ...elsewhere, reason: 'again', source: request().source! })).stopping('a').resolved();
+    expect(twice.plan()).toMatchObject({ actions: [], waits: { a: { on: 'stop', servers: ['a'] } } });
+    const first = twice.then((state) => happened.ended(state, s('a'), { kind: 'stopped' }, undefined, 0, 1));
+    expect(first.plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 3 }]);
+  });
+  test('no more servers are on their way than may be', () => {
+    const three = Story.claimed(['a', 'b', 'c'], { maxUnavailable: 2 }).resolved().started('a', 'b').then((state) => happened.updated(state, elsewhere)).stopping('a').stopping('b').resolved();
+    expect(said(three.plan())).toEqual(['start a']);
+    expect(said(three.started('a').plan())).toEqual([]);
+    expect(said(three.then((state) => ({ ...state, request: { ...state.request, strategy: { ...state.request.strategy, maxUnavailable: 2 } } })).plan())).toEqual(['start a', 'start b']);
+  });
+  test('nor does a server begin that is not of the wave', () => {
+    const waved = Story.claimed(['a', 'b'], { maxUnavailable: 2 }).resolved().started('a', 'b').then((state) => happened.updated(state, { ...elsewhere, strategy: request({ waves: [{ count: 1 }, { percent: 100 }], maxUnavailable: 2 }).strategy })).stopping('a').stopping('b').resolved();
+    expect(said(waved.plan())).toEqual(['start a']);
+  });
+  test('of what was overtaken, what it did and its proof count; what the server is like, its successor tells', () => {
+    const story = updating().stopping('a').resolved().started('a');
+    const old = { server: s('a'), token: [100, 1] as const, before: { version: v(1) }, serving: v(9), aspired: [v(9)], lingering: [], listed: true, digest: 'sha256:other' as Digest, proof };
+    const after = story.then((state) => happened.ended(state, s('a'), { kind: 'failed', failure: { code: 'StaleAttempt', message: 'm' } }, old, 0, 1));
+    expect(after.state.servers[s('a')]).toMatchObject({ activity: 'transition', attempt: 2, listed: true, before: { version: '1' }, proof, aspired: [] });
+    expect(after.state.servers[s('a')]).not.toHaveProperty('overtaken');
+    expect([after.state.failure, after.state.digest, after.state.wish.kind]).toEqual([undefined, 'sha256:b', 'serve']);
+    const newer = { ...proof, token: [100, 2] as const };
+    const late = story.stopping('a').then((state) => happened.ended(state, s('a'), { kind: 'stopped' }, report(state, 'a', { proof: newer }), 0)).then((state) => happened.ended(state, s('a'), { kind: 'stopped' }, old, 0, 1));
+    expect(late.state.servers[s('a')]?.proof).toEqual(newer);
+  });
+  test('it ends only when what was overtaken has ended too', () => {
+    const over = (story: Story): Story => story.then((state) => happened.ended(state, s('a'), { kind: 'stopped' }, undefined, 0, 1));
+    const served = updating().stopping('a').resolved().started('a').served('a');
+    expect(served.plan()).toMatchObject({ phase: 'rolling', actions: [], waits: { a: { on: 'stop', servers: ['a'] } } });
+    expect(verdict(over(served).plan()).outcome).toBe('served');
+    const aborted = updating().stopping('a').resolved().started('a').abort().stopping('a').stopped('a');
+    expect(said(aborted.plan())).toEqual([]);
+    expect(verdict(over(aborted).plan()).outcome).toBe('aborted');
+    const untold = served.then((state) => happened.attemptTaken(state, s('a'), 0, 1));
+    expect(verdict(untold.plan())).toMatchObject({ outcome: 'served', notSeen: [] });
   });
   test('while paused, a new source stops the old transitions and is listed after the pause', () => {
     const story = Story.claimed(['a']).resolved().started('a').then((state) => happened.updated(happened.paused(state, { sinceMs: 0 }), elsewhere));

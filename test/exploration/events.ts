@@ -2,10 +2,10 @@
 
 import * as fleets from '../../src/domain/fleet';
 import { compareTokens, type ServerName, type Token, type Version } from '../../src/domain/names';
-import type { ModelView, Proof } from '../../src/domain/view';
+import { servedBefore, type Proof } from '../../src/domain/view';
 import * as happened from '../../src/domain/rollout-state';
 import type { SourceRef } from '../../src/domain/source';
-import { advanced, carriedOut, changed, childAt, childOf, closed, digestOf, hostAt, hostOf, mayAct, pinOf, placeOf, requestFor, rolloutAt, serverAt, started, viewOf, type Child, type Host, type World } from './world';
+import { advanced, carriedOut, changed, childOf, closed, digestOf, hostAt, hostOf, mayAct, pinOf, placeOf, requestFor, rolloutAt, serverAt, started, viewOf, type Child, type Host, type World } from './world';
 
 export interface Event {
   readonly name: string;
@@ -35,8 +35,7 @@ function rolloutEvents(world: World, index: number): readonly Event[] {
   }
   for (const server of happened.names(state)) {
     if (happened.serverOf(state, server).activity === 'fencing') made.push({ name: `${run}: ${server} is fenced`, world: fenced(world, index, server) });
-    const child = childAt(world, index, server);
-    if (child !== undefined) made.push(...childEvents(world, index, server, child));
+    for (const child of Object.values(rolloutAt(world, index).children)) if (child.input.server === server) made.push(...childEvents(world, index, server, child));
   }
   return made;
 }
@@ -55,15 +54,16 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
   const { run } = rolloutAt(world, index);
   const name = `${run}/${server}@${child.input.token.join('.')}`;
   const place = placeOf(server, child.input.model);
+  const [, attempt] = child.input.token;
   const abort = (): World => {
     const after = stopped(world, place, child.input.token);
     const view = viewOf(hostAt(after, place));
-    const seen = childOf(after, index, server, { ...child, view, before: child.before ?? servedNow(view), proof: proofOf(child.input.token) });
-    if (child.failing === undefined) return closed(seen, index, server, { kind: 'stopped' });
-    return closed(seen, index, server, { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
+    const seen = childOf(after, index, { ...child, view, before: child.before ?? servedBefore(view, child.input.token), proof: proofOf(child.input.token) });
+    if (child.failing === undefined) return closed(seen, index, server, attempt, { kind: 'stopped' });
+    return closed(seen, index, server, attempt, { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
   };
   /** Whether it reached its host or not: nobody heard of it, and the view is the last one before. */
-  const unheard = (reached: World): World => closed({ ...reached, faults: world.faults - 1 }, index, server, child.failing === undefined ? { kind: 'notSeen' } : { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
+  const unheard = (reached: World): World => closed({ ...reached, faults: world.faults - 1 }, index, server, attempt, child.failing === undefined ? { kind: 'notSeen' } : { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
   const effect = child.at === 'waiting' || child.failing !== undefined ? undefined : performed(world, place, child);
   const made: Event[] = [];
   if (child.stopping || child.failing !== undefined) {
@@ -76,25 +76,21 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
   if (effect === undefined) return made;
   if (child.stopping) {
     // Late work of a token that was not closed yet: it acts on the host, and nobody hears of it.
-    if (effect.kind === 'did') made.push({ name: `${name}: ${child.at} acts late`, world: childOf(effect.world, index, server, { ...child, at: 'waiting' }) });
+    if (effect.kind === 'did') made.push({ name: `${name}: ${child.at} acts late`, world: childOf(effect.world, index, { ...child, at: 'waiting' }) });
     return made;
   }
   switch (effect.kind) {
     case 'began': made.push({ name: `${name}: ${child.at} lists`, world: effect.world }); break;
-    case 'refused': made.push({ name: `${name}: ${child.at} is refused`, world: childOf(world, index, server, { ...child, failing: effect.code }) }); break;
+    case 'refused': made.push({ name: `${name}: ${child.at} is refused`, world: childOf(world, index, { ...child, failing: effect.code }) }); break;
     case 'did': {
       const host = hostAt(effect.world, place);
       const view = viewOf(host);
-      made.push({ name: `${name}: ${child.at} ${child.acts ?? ''}`, world: advanced(childOf(effect.world, index, server, { ...child, before: child.before ?? servedNow(view), view }), index, server) });
-      if (world.faults > 0) made.push({ name: `${name}: ${child.at} acts, its answer is lost for good`, world: childOf({ ...effect.world, faults: world.faults - 1 }, index, server, { ...child, failing: 'ServerUnreachable' }) });
+      made.push({ name: `${name}: ${child.at} ${child.acts ?? ''}`, world: advanced(childOf(effect.world, index, { ...child, before: child.before ?? servedBefore(view, child.input.token), view }), index, server, attempt) });
+      if (world.faults > 0) made.push({ name: `${name}: ${child.at} acts, its answer is lost for good`, world: childOf({ ...effect.world, faults: world.faults - 1 }, index, { ...child, failing: 'ServerUnreachable' }) });
       break;
     }
   }
   return made;
-}
-
-function servedNow(view: ModelView): { readonly version?: Version } {
-  return view.promoted === undefined ? {} : { version: view.promoted };
 }
 
 type Effect = { readonly kind: 'did'; readonly world: World } | { readonly kind: 'began'; readonly world: World } | { readonly kind: 'refused'; readonly code: 'StaleAttempt' | 'LoadFailed' };
@@ -107,7 +103,7 @@ function performed(world: World, place: ServerName, child: Child): Effect | unde
     const order = compareTokens(input.token, host.token);
     if (order < 0 || (order === 0 && !host.open)) return { kind: 'refused', code: 'StaleAttempt' };
     const raised = order > 0 ? stopped(world, place, host.token) : world;
-    return did(hostOf(raised, place, { token: input.token, open: true, ...pruned(hostAt(raised, place), child) }));
+    return did(hostOf(raised, place, { token: input.token, open: true, ...epochOf(hostAt(raised, place), input.token), ...pruned(hostAt(raised, place), child) }));
   }
   if (!mayAct(host, input.token)) return { kind: 'refused', code: 'StaleAttempt' };
   if (acts === undefined) throw new Error(`${child.at} acts on no version`);
@@ -148,7 +144,7 @@ function unlisted(world: World, place: ServerName, version: Version, forget: boo
 
 /** Directories that no list, no promotion and nobody's way back needs. */
 function pruned(host: Host, { input, before }: Child): Pick<Host, 'staged'> {
-  const kept = [...host.aspired, host.promoted, input.version, (before ?? input.before)?.version];
+  const kept = [...host.aspired, host.promoted, host.before?.version, input.version, (before ?? input.before)?.version];
   return { staged: host.staged.filter((one) => kept.includes(one) || (host.states[one] !== undefined && host.states[one] !== 'END')) };
 }
 
@@ -157,7 +153,12 @@ function stopped(world: World, place: ServerName, token: Token): World {
   const host = hostAt(world, place);
   if (compareTokens(token, host.token) < 0) return world;
   const without = host.candidate === undefined ? world : unlisted(world, place, host.candidate, false);
-  return hostOf(without, place, { token, open: false });
+  return hostOf(without, place, { token, open: false, ...epochOf(host, token) });
+}
+
+/** A new epoch is a new rollout: what is promoted when it comes is what was before it. */
+function epochOf(host: Host, [epoch]: Token): Pick<Host, 'before'> {
+  return epoch === host.before?.epoch ? {} : { before: { epoch, ...(host.promoted === undefined ? {} : { version: host.promoted }) } };
 }
 
 // ---- servers, fleet, people ----

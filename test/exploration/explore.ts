@@ -99,8 +99,10 @@ const wrongVerdictOf = (last: Rollout | undefined) => (world: World): string | u
   const { outcome, servers } = last.verdict;
   for (const [server, { end }] of Object.entries(servers) as [ServerName, { end: string }][]) {
     const { version, model } = last.state.request;
-    const view = viewOf(hostAt(world, placeOf(server, model)));
-    const before = last.state.servers[server]?.before;
+    const host = hostAt(world, placeOf(server, model));
+    const view = viewOf(host);
+    // By the host's word, and not by what the rollout made of it.
+    const before = host.before?.epoch === last.state.claim?.epoch ? host.before : last.state.servers[server]?.before;
     const what = end === 'served' && (outcome === 'served' || outcome === 'alreadyServed') ? servesOnly(version, view)
       : end !== 'notSeen' && (outcome === 'aborted' || outcome === 'rolledBack' || outcome === 'failed') && before !== undefined && before.version !== version ? isGone(version, view) : undefined;
     if (what !== undefined) return `${server}: ${what} (${outcome})`;

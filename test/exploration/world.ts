@@ -32,6 +32,7 @@ export interface Host {
   readonly aspired: readonly Version[];
   readonly candidate?: Version;
   readonly promoted?: Version;
+  readonly before?: { readonly epoch: number; readonly version?: Version };
   readonly drained: readonly Version[];
   readonly partial?: { readonly version: Version; readonly phase: 'fetched' | 'verified' };
   readonly states: Readonly<Record<Version, ServableState>>;
@@ -58,7 +59,8 @@ export interface Child {
 export interface Rollout {
   readonly run: string;
   readonly state: RolloutState;
-  readonly children: Readonly<Record<ServerName, Child>>;
+  /** By server and attempt: the next may begin while the one before is being stopped. */
+  readonly children: Readonly<Record<string, Child>>;
   readonly verdict?: Verdict;
   /** Verdict told to the fleet. */
   readonly settled: boolean;
@@ -149,41 +151,41 @@ function act(world: World, index: number, action: Action): World {
     case 'start': {
       const input = transitionInput(state, action.server, action.attempt, action.goal, undefined);
       const child: Child = { input, listed: false, worked: false, released: !input.bake, at: 'beginAttempt', stopping: false, ...(input.before === undefined ? {} : { before: input.before }) };
-      return childOf(changed(world, index, { state: happened.started(state, action.server, action.goal.direction, action.attempt, 0) }), index, action.server, child);
+      return childOf(changed(world, index, { state: happened.started(state, action.server, action.goal.direction, action.attempt, 0) }), index, child);
     }
     case 'release': {
-      const child = childAt(world, index, action.server);
+      const child = newestChild(world, index, action.server);
       const released = changed(world, index, { state: happened.releasing(state, action.server) });
-      return child === undefined ? released : advanced(childOf(released, index, action.server, { ...child, released: true }), index, action.server);
+      return child === undefined ? released : advanced(childOf(released, index, { ...child, released: true }), index, action.server, child.input.token[1]);
     }
     case 'stop': {
-      const child = childAt(world, index, action.server);
+      const child = newestChild(world, index, action.server);
       const stopped = changed(world, index, { state: happened.stopping(state, action.server, 0) });
-      return child === undefined ? stopped : childOf(stopped, index, action.server, { ...child, stopping: true });
+      return child === undefined ? stopped : childOf(stopped, index, { ...child, stopping: true });
     }
     case 'finish': return changed(world, index, { verdict: action.verdict });
   }
 }
 
 /** After an activity answered: what the transition does next, by the real nextStep. */
-export function advanced(world: World, index: number, server: ServerName): World {
-  const child = childAt(world, index, server);
+export function advanced(world: World, index: number, server: ServerName, attempt: number): World {
+  const child = childAt(world, index, server, attempt);
   if (child?.view === undefined || child.stopping || child.failing !== undefined) return world;
   const next = nextStep(goalOf(child), child.view);
-  if (next.kind === 'step') return childOf(world, index, server, { ...child, at: next.step, acts: next.version, worked: true, listed: child.listed || ['reloadConfig', 'drainVersion', 'unloadVersion'].includes(next.step) });
+  if (next.kind === 'step') return childOf(world, index, { ...child, at: next.step, acts: next.version, worked: true, listed: child.listed || ['reloadConfig', 'drainVersion', 'unloadVersion'].includes(next.step) });
   if (next.kind === 'waiting') {
-    const waiting = childOf(world, index, server, { ...child, at: 'waiting' });
+    const waiting = childOf(world, index, { ...child, at: 'waiting' });
     return carriedOut(changed(waiting, index, { state: happened.atGate(rolloutAt(waiting, index).state, reportOf(child, server), 0) }), index);
   }
-  return closed(world, index, server, { kind: 'served', steps: child.worked ? ['reloadConfig'] : [] });
+  return closed(world, index, server, attempt, { kind: 'served', steps: child.worked ? ['reloadConfig'] : [] });
 }
 
-export function closed(world: World, index: number, server: ServerName, end: TransitionEnd): World {
+export function closed(world: World, index: number, server: ServerName, attempt: number, end: TransitionEnd): World {
   const { state, children } = rolloutAt(world, index);
-  const child = childAt(world, index, server);
-  const { [server]: _gone, ...rest } = children;
+  const child = childAt(world, index, server, attempt);
+  const { [keyOf(server, attempt)]: _gone, ...rest } = children;
   const report = child?.view === undefined ? undefined : reportOf(child, server);
-  return carriedOut(changed(world, index, { children: rest, state: happened.ended(state, server, end, report, 0) }), index);
+  return carriedOut(changed(world, index, { children: rest, state: happened.ended(state, server, end, report, 0, attempt) }), index);
 }
 
 function goalOf({ input, released, before }: Child): Goal {
@@ -212,6 +214,7 @@ export function viewOf(host: Host): ModelView {
     token: host.token, staged: Object.fromEntries(host.staged.map((one) => [one, { digest: digestOf(one), pin: pinOf(one) }])), aspired: host.aspired,
     states: host.states, labels: {}, waits: {}, drained: host.drained, incarnation: 'i',
     ...(host.promoted === undefined ? {} : { promoted: host.promoted }),
+    ...(host.before === undefined ? {} : { before: host.before }),
     ...(host.partial === undefined ? {} : { partial: { ...host.partial, pin: pinOf(host.partial.version), bytes: 1, of: 1 } }),
   };
 }
@@ -224,7 +227,9 @@ export function rolloutAt(world: World, index: number): Rollout {
   if (found === undefined) throw new Error('no such rollout');
   return found;
 }
-export function childAt(world: World, index: number, server: ServerName): Child | undefined { return rolloutAt(world, index).children[server]; }
+function keyOf(server: ServerName, attempt: number): string { return `${server}@${attempt}`; }
+export function childAt(world: World, index: number, server: ServerName, attempt: number): Child | undefined { return rolloutAt(world, index).children[keyOf(server, attempt)]; }
+function newestChild(world: World, index: number, server: ServerName): Child | undefined { return childAt(world, index, server, happened.serverOf(rolloutAt(world, index).state, server).attempt); }
 export function hostAt(world: World, server: ServerName): Host {
   const found = world.hosts[server];
   if (found === undefined) throw new Error('no such host');
@@ -233,8 +238,8 @@ export function hostAt(world: World, server: ServerName): Host {
 export function changed(world: World, index: number, change: Partial<Rollout>): World {
   return { ...world, rollouts: world.rollouts.map((one, i) => (i === index ? { ...one, ...change } : one)) };
 }
-export function childOf(world: World, index: number, server: ServerName, child: Child): World {
-  return changed(world, index, { children: { ...rolloutAt(world, index).children, [server]: child } });
+export function childOf(world: World, index: number, child: Child): World {
+  return changed(world, index, { children: { ...rolloutAt(world, index).children, [keyOf(child.input.server, child.input.token[1])]: child } });
 }
 export function hostOf(world: World, server: ServerName, change: Partial<Host>): World {
   return { ...world, hosts: { ...world.hosts, [server]: { ...hostAt(world, server), ...change } } };

@@ -13,6 +13,7 @@ export class Host {
   candidate: { readonly version: Version; readonly token: Token } | undefined;
   lost: Version | undefined;
   promoted: Version | undefined;
+  before: { readonly epoch: number; readonly version?: Version } | undefined;
   drained: readonly Version[] = [];
   partial: { readonly version: Version; readonly pin: Pin; readonly phase: 'fetched' | 'verified' } | undefined;
   readonly states = new Map<Version, ServableState>();
@@ -63,7 +64,7 @@ export class Host {
       this.lost = undefined;
       if (this.candidate !== undefined) this.#withdraw(this.candidate.version);
     }
-    if (order > 0) { this.token = attempt.token; this.open = true; }
+    if (order > 0) { this.#raise(attempt.token); this.open = true; }
     this.effects.push(attempt.token);
     if (this.partial !== undefined && (this.partial.version !== attempt.version || this.partial.pin !== attempt.pin)) this.partial = undefined;
     this.#prune(attempt);
@@ -102,12 +103,17 @@ export class Host {
 
   #abort(attempt: Attempt, atMs: number): { readonly proof: Proof; readonly view: ModelView } {
     if (compareTokens(attempt.token, this.token) >= 0) {
-      this.token = attempt.token;
+      this.#raise(attempt.token);
       this.open = false;
       this.effects.push(attempt.token);
       if (this.candidate !== undefined) this.#withdraw(this.candidate.version);
     }
     return { proof: { token: attempt.token, sockets: 0, writers: 0, partial: this.partial === undefined ? 'none' : 'kept', aspired: false, readFrom: 'process', stoppedMs: 1, atMs }, view: this.view() };
+  }
+
+  #raise(token: Token): void {
+    if (token[0] > this.token[0]) this.before = { epoch: token[0], ...(this.promoted === undefined ? {} : { version: this.promoted }) };
+    this.token = token;
   }
 
   #withdraw(version: Version): void {
@@ -117,7 +123,7 @@ export class Host {
   }
 
   #prune({ retain, version }: Attempt): void {
-    for (const one of this.staged.keys()) if (!this.aspired.includes(one) && !retain.includes(one) && one !== version && one !== this.promoted) this.staged.delete(one);
+    for (const one of this.staged.keys()) if (!this.aspired.includes(one) && !retain.includes(one) && one !== version && one !== this.promoted && one !== this.before?.version) this.staged.delete(one);
   }
 
   /** Its boot file names what was promoted; what was loading is gone, and perhaps killed it. */
@@ -133,6 +139,7 @@ export class Host {
     return {
       token: this.token, staged: Object.fromEntries(this.staged), aspired: this.aspired, states: Object.fromEntries(this.states), labels: {}, waits: {}, drained: this.drained, incarnation: 'i',
       ...(this.promoted === undefined ? {} : { promoted: this.promoted }),
+      ...(this.before === undefined ? {} : { before: this.before }),
       ...(this.partial === undefined ? {} : { partial: { ...this.partial, bytes: 1, of: 1 } }),
     };
   }
