@@ -28,7 +28,8 @@ export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): 
   }
   live.assert();
   const { before, promoted } = parts.journal.entry(model);
-  if (before?.epoch !== token[0]) await parts.journal.update(model, (entry) => ({ ...entry, before: { epoch: token[0], version: promoted } }));
+  // Where the fence raised the token before this agent was seeded.
+  if (before?.epoch !== token[0] && parts.journal.seeded) await parts.journal.update(model, (entry) => ({ ...entry, before: { epoch: token[0], version: promoted } }));
   await dropForeignPartial(parts, attempt);
   await tidyPartial(parts, model, 'kept');
   await prune(parts, attempt, live);

@@ -39,7 +39,8 @@ async function adopt({ journal, boot, list, log, server }: Parts, entries: Reado
 }
 
 export async function writeSeed({ journal, boot }: Pick<Parts, 'journal' | 'boot'>, entries: ReadonlyMap<ModelName, ModelEntry>): Promise<void> {
-  for (const [model, entry] of entries) await journal.update(model, () => entry);
+  // Who may act was decided by tokens that came meanwhile: what is learned of the server says nothing about that.
+  for (const [model, entry] of entries) await journal.update(model, ({ token, open }) => ({ ...entry, token, open }));
   await journal.updateAll((entry) => entry, { seeded: true });
   await boot.write();
 }

@@ -1,6 +1,6 @@
 // An agent that lost its journal unloads nothing: it asks its fleet, looks at its disk and its server, and until it knows what the server lists it reloads nothing.
 
-import { mkdirSync, renameSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelName } from '../../src/domain/names';
 import { until } from '../setup/until';
@@ -26,6 +26,7 @@ const other = 'other' as ModelName;
 async function serveOther(token: readonly [number, number]): Promise<void> {
   await walk(world, { ...await world.attempt('2', token), model: other });
 }
+const journalOf = (): { models: Record<string, { token: number[] } | undefined> } => JSON.parse(readFileSync(join(world.root, 'journal.json'), 'utf8')) as never;
 const failureOf = (work: Promise<unknown>): Promise<unknown> => work.then(() => 'it worked', (error: unknown) => error);
 
 test('a first start with a fleet that has nothing stable: there is nothing to know', async () => {
@@ -45,6 +46,16 @@ test('journal and boot file gone, the server still serving: another model is rol
   expect(world.listed()).toEqual({ half: ['1'], other: ['2'] });
   expect(await world.statusOf('1')).toBe('AVAILABLE');
   expect(world.bootFile()).toMatch(/half[^]*other/);
+});
+
+test('what a rollout would go back to is known although its first attempt came before the fleet had answered', async () => {
+  const view = await world.bringUp(await world.attempt('1', [1, 1]));
+  await lost('journal.json', 'boot.config');
+  const beginning = world.the.beginAttempt(await world.attempt('2', [2, 1]), call());
+  await until(() => journalOf().models['half']?.token[0] === 2);
+  expect(journalOf().models['half']).not.toHaveProperty('before');
+  expect(await world.the.seed({ [MODEL]: { version: v('1'), digest: view.staged[v('1')]!.digest } })).toBeUndefined();
+  expect(await beginning).toMatchObject({ before: { epoch: 2, version: '1' } });
 });
 
 test('the fleet lost its memory too: the names on the disk are asked for, and nothing is unloaded', async () => {

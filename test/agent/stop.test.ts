@@ -110,6 +110,22 @@ test('a greater token stops the lower one, takes its place, and a late abort of 
   expect(await world.bringUp(greater)).toMatchObject({ promoted: '2', token: [2, 1] });
 });
 
+test('the next attempt of a rollout overtakes the one before: it begins when nothing of that is left, and is told what was served before both', async () => {
+  world = await World.start({ 1: 'two', 2: 'three' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const first = await world.attempt('2', [2, 1], { retain: [v('1')] });
+  expect(await world.bringUp(first)).toMatchObject({ promoted: '2', aspired: ['1', '2'], before: { epoch: 2, version: '1' } });
+  await world.the.drainVersion({ attempt: first, version: v('1'), drainSeconds: 0 }, call());
+  await world.the.unloadVersion({ attempt: first, version: v('1'), unloadDeadlineSeconds: 10 }, call());
+  // It does not know yet what the first one saw, so it asks for nothing to be retained.
+  const second = { ...first, token: [2, 2] as const, retain: [] };
+  expect(await world.the.beginAttempt(second, call())).toMatchObject({ promoted: '2', before: { epoch: 2, version: '1' } });
+  expect(world.dir('models/half')).toEqual(['1', '2']);
+  expect((await world.the.abortAttempt(first, call())).proof).toMatchObject({ token: [2, 1], sockets: 0, writers: 0, aspired: false });
+  const newer = await world.attempt('2', [3, 1]);
+  expect(await world.the.beginAttempt(newer, call())).toMatchObject({ before: { epoch: 3, version: '2' } });
+});
+
 test('an abort of a token that is just being overtaken is answered when its effect has ended, with what was left then', async () => {
   world = await World.start({ 1: 'two' });
   world.s3.fault({ fault: { kind: 'stall', afterBytes: 5 } });
