@@ -5,7 +5,7 @@ import { defineUpdate } from '@temporalio/workflow';
 import type { ClaimRequest, ClosedRun, RolloutRef, Settlement } from '../domain/fleet';
 import { agentQueue, CONTROL_QUEUE, fleetWorkflowId, type FleetName, type ServerName } from '../domain/names';
 import type { RolloutRequest } from '../domain/request';
-import type { Claim } from '../domain/rollout-state';
+import type { Claim } from '../domain/rollout-facts';
 import type { Verdict } from '../domain/verdict';
 import { asActivity } from './failing';
 import { parseRequest, parseUpdate } from './request';

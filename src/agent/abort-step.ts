@@ -2,22 +2,32 @@
 
 import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
+import { compareTokens } from '../domain/names';
 import type { Proof } from '../domain/view';
 import { nowMs } from './clock';
 import type { Live } from './live';
-import type { Parts } from './parts';
+import type { Parts, Stop } from './parts';
 import { readProof } from './proof';
 import { tidyPartial } from './tidy';
 import { withdrawCandidate } from './withdraw';
 
 /** Runs after the token was closed and the running effect of the model has ended. Bytes that are whole stay, for a later attempt. The load inside the server ends by itself; its END is awaited by a later step. */
-export async function abortAttempt(parts: Parts, attempt: Attempt, calledMs: number, live: Live): Promise<Proof> {
+export async function abortAttempt(parts: Parts, attempt: Attempt, stop: Stop, live: Live): Promise<Proof> {
   live.report({ step: 'abortAttempt', waiting: 'the candidate to leave the list' });
   await withdrawCandidate(parts, attempt.model, attempt.token, live);
-  const stoppedMs = nowMs() - calledMs;
+  stop.stoppedMs ??= nowMs() - stop.calledMs;
   await tidyPartial(parts, attempt.model, 'gone');
-  const proof = await readProof(parts, attempt, stoppedMs);
+  const proof = await readProof(parts, attempt, stop.stoppedMs);
   // Journalled as gone, and not yet known to be gone in the server: that is no proof. A later call gives it.
   if (proof.aspired) throw fail('ServerUnreachable', `abort ${attempt.model}/${attempt.version} on ${parts.server}: stopped, but the model server does not answer (${parts.list.doubt ?? 'no doubt'}), so it is not certain that its list is without the version`, { server: parts.server });
   return proof;
+}
+
+/** A second call for the same token asks about the same stop. */
+export function stopOf({ stops }: Parts, { model, token }: Attempt): Stop {
+  const known = stops.get(model);
+  if (known !== undefined && compareTokens(known.token, token) === 0) return known;
+  const stop = { token, calledMs: nowMs() };
+  if (known === undefined || compareTokens(known.token, token) < 0) stops.set(model, stop);
+  return stop;
 }

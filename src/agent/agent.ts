@@ -10,11 +10,11 @@ import type { ModelView } from '../domain/view';
 import { ServingClient } from '../serving/client';
 import { listSource } from '../source/listing';
 import { signaturesOf, UNSIGNED, type SignatureRules } from '../source/signature';
-import { abortAttempt } from './abort-step';
+import { orAbort } from '../source/watchdog';
+import { abortAttempt, stopOf } from './abort-step';
 import { awaitAvailable } from './await-step';
 import { beginAttempt } from './begin-step';
 import { BootFile } from './boot';
-import { nowMs } from './clock';
 import { downloadVersion, refuseForeignEndpoint } from './download-step';
 import { startDiagnosisLoop, type DiagnosisLoop } from './diagnosis-loop';
 import { drainVersion } from './drain-step';
@@ -28,7 +28,7 @@ import { lockStore, type StoreLock } from './lock';
 import { ModelList } from './model-list';
 import { ModelStore } from './model-store';
 import { Observer } from './observe';
-import type { Log, Parts } from './parts';
+import type { Log, Parts, Stop } from './parts';
 import { proofOfOvertaken, readProof } from './proof';
 import { reloadConfig } from './reload-step';
 import { seedFrom, type Seed } from './seed';
@@ -105,7 +105,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   const overtaken: Parts['overtaken'] = new Map();
   const parts: Parts = {
     fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
-    fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, listed: new LastListing(), list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
+    fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, stops: new Map(), listed: new LastListing(), list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
     allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, awaitsSeed: options.seeding === 'fleet', signatures: options.signatures ?? UNSIGNED, log: options.log ?? (() => undefined),
     serverFlags: new ServerFlagsReader(options.serving), diagnoses: { current: [] }, heldDrain: options.heldDrain ?? DEFAULT_HELD_DRAIN, restartServer: options.restartServer,
   };
@@ -188,16 +188,36 @@ export class Agent {
   }
 
   async abortAttempt(attempt: Attempt, call: AgentCall): Promise<StopResult> {
-    const calledMs = nowMs();
     refuseBadNames(attempt);
+    const stop = stopOf(this.parts, attempt);
+    // The rollout and its transition ask for the same stop: whoever comes second is given the answer of the first, and does it himself only where that had none.
+    while (stop.running !== undefined) {
+      const running = stop.running;
+      try {
+        return await orAbort(running, call.signal);
+      } catch {
+        call.signal.throwIfAborted();
+        if (stop.running === running) break;
+      }
+    }
+    const mine = this.#stop(attempt, stop, call);
+    stop.running = mine;
+    try {
+      return await mine;
+    } finally {
+      if (stop.running === mine) delete stop.running;
+    }
+  }
+
+  async #stop(attempt: Attempt, stop: Stop, call: AgentCall): Promise<StopResult> {
     const { fence } = this.parts;
     await fence.close(attempt);
     // A newer attempt holds the model: it stops this one before it begins, and it must not be disturbed.
-    const ofOvertaken = async (): Promise<StopResult> => ({ proof: await proofOfOvertaken(this.parts, attempt, calledMs, call.signal), view: await viewAfterAbort(this.parts, attempt.model, attempt.version, call.signal) });
+    const ofOvertaken = async (): Promise<StopResult> => ({ proof: await proofOfOvertaken(this.parts, attempt, stop, call.signal), view: await viewAfterAbort(this.parts, attempt.model, attempt.version, call.signal) });
     if (fence.isOvertaken(attempt)) return ofOvertaken();
     try {
       return await fence.exclusively(attempt, callerOf(call), () => undefined, async (live) => {
-        const proof = await abortAttempt(this.parts, attempt, calledMs, live);
+        const proof = await abortAttempt(this.parts, attempt, stop, live);
         return { proof, view: await viewAfterAbort(this.parts, attempt.model, attempt.version, live.signal) };
       });
     } catch (error) {

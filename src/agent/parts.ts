@@ -2,6 +2,7 @@
 
 import type { FleetName, ModelName, ServerName, Token } from '../domain/names';
 import type { Diagnosis } from '../domain/diagnosis';
+import type { StopResult } from '../domain/host';
 import type { ServingClient } from '../serving/client';
 import type { Proof } from '../domain/view';
 import type { SignatureRules } from '../source/signature';
@@ -19,6 +20,16 @@ import type { Slots } from './slots';
 
 /** A line for the process's log. */
 export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+
+/** One stop, perhaps asked for more than once. */
+export interface Stop {
+  readonly token: Token;
+  /** performance clock: the first call. */
+  readonly calledMs: number;
+  /** From there to the moment nothing of the attempt could act; absent until then. */
+  stoppedMs?: number;
+  running?: Promise<StopResult>;
+}
 
 export interface Parts {
   readonly fleet: FleetName;
@@ -41,6 +52,8 @@ export interface Parts {
   readonly ledgers: Map<ModelName, { readonly token: Token; readonly ledger: SocketLedger }>;
   /** What was read of each model's last overtaken attempt, between its end and the beginning of the greater one. */
   readonly overtaken: Map<ModelName, Proof>;
+  /** Of each model's last abort: its proof counts from the first call, whoever called again meanwhile. */
+  readonly stops: Map<ModelName, Stop>;
   /** Empty: any. */
   readonly allowEndpoints: readonly string[];
   readonly credentialsDir: string | undefined;

@@ -7,7 +7,7 @@ import { compareTokens, formatToken } from '../domain/names';
 import type { Proof } from '../domain/view';
 import { nowMs } from './clock';
 import { pause } from './live';
-import type { Parts } from './parts';
+import type { Parts, Stop } from './parts';
 import { listedOf } from './view';
 
 const WRITES = 0o3; // O_WRONLY | O_RDWR
@@ -38,12 +38,13 @@ const lookEveryMs = 20;
  * Of an attempt that a greater token stopped: sockets and writers as they were read when its effect had ended and the greater one's had not begun. Without an
  * effect to stop, nothing of it was left then. Waits until the greater one has taken its candidate off the list.
  */
-export async function proofOfOvertaken(parts: Parts, attempt: Attempt, calledMs: number, signal: AbortSignal): Promise<Proof> {
+export async function proofOfOvertaken(parts: Parts, attempt: Attempt, stop: Stop, signal: AbortSignal): Promise<Proof> {
   await parts.fence.untilEnded(attempt);
   while (isCandidateListed(parts, attempt)) await pause(lookEveryMs, signal);
   const read = parts.overtaken.get(attempt.model);
   const found: Proof = read !== undefined && compareTokens(read.token, attempt.token) === 0 ? read : { token: attempt.token, sockets: 0, writers: 0, partial: 'none', aspired: false, readFrom: 'process', stoppedMs: 0, atMs: Date.now() };
-  return { ...found, aspired: false, stoppedMs: Math.round((nowMs() - calledMs) * 10) / 10 };
+  stop.stoppedMs ??= nowMs() - stop.calledMs;
+  return { ...found, aspired: false, stoppedMs: Math.round(stop.stoppedMs * 10) / 10 };
 }
 
 /** A later token may list the same version: then it is that one's candidate. */

@@ -3,7 +3,7 @@
 import type { ClaimRequest, RolloutRef, Settlement } from './fleet';
 import type { ServerName, Version } from './names';
 import type { RolloutRequest } from './request';
-import { names, serverOf, type Claim, type RolloutState } from './rollout-state';
+import { names, serverOf, type Claim, type RolloutState } from './rollout-facts';
 import { isServed, knownBadOf, type Verdict } from './verdict';
 
 export function claimRequest(request: RolloutRequest, self: RolloutRef): ClaimRequest {

@@ -3,7 +3,7 @@
 import { servedSomewhere, type RolloutRef, type FleetState, type Member, type ModelState, type OwnRollout, type SupersededRef } from './fleet';
 import type { Drift } from './host';
 import type { ModelName, ServerName, Version } from './names';
-import type { Stable } from './rollout-state';
+import type { Stable } from './rollout-facts';
 
 export type FleetAction =
   | { readonly do: 'supersede'; readonly holder: SupersededRef }

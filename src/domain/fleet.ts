@@ -5,7 +5,7 @@ import { fail, type FailureCode, type SegueError } from './failures';
 import type { Announcement } from './host';
 import { compareVersions, type Digest, type FleetName, type ModelName, type ServerName, type Version } from './names';
 import type { Probe } from './request';
-import type { Claim, KnownBad, Stable } from './rollout-state';
+import type { Claim, KnownBad, Stable } from './rollout-facts';
 import type { SourceRef } from './source';
 import { isServed, type Outcome } from './verdict';
 

@@ -4,7 +4,8 @@ import { MAX_BACK_ATTEMPTS } from './bounds';
 import { dispositionOf, type Failure, type FailureCode } from './failures';
 import type { ServerName, Version } from './names';
 import type { Wave } from './request';
-import { failureOf, names, namesWhere, notSeen, serverOf, type Pause, type RolloutState, type ServerState } from './rollout-state';
+import { names, namesWhere, notSeen, serverOf, type Pause, type RolloutState, type ServerState } from './rollout-facts';
+import { failureOf } from './rollout-state';
 import { verdictOf, type Outcome, type Verdict } from './verdict';
 
 export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' | 'holding' | 'rollingBack' | 'done';

@@ -5,7 +5,8 @@ import type { Step } from './host';
 import type { Digest, FleetName, ModelName, Pin, ServerName, Token, Version } from './names';
 import type { Mode, Probe } from './request';
 import type { StartGoal } from './rollout';
-import { tokenOf, type RolloutState, type ServerReport, type TransitionEnd } from './rollout-state';
+import type { RolloutState, ServerReport, TransitionEnd } from './rollout-facts';
+import { tokenOf } from './rollout-state';
 import type { SourceRef } from './source';
 
 export interface TransitionInput {

@@ -3,7 +3,7 @@
 import { FAILURES, type Failure, type FailureCode } from './failures';
 import type { Probed } from './host';
 import type { ServerName, Version } from './names';
-import { names, namesWhere, notSeen, serverOf, type KnownBad, type RolloutState, type ServerState, type Wish } from './rollout-state';
+import { names, namesWhere, notSeen, serverOf, type KnownBad, type RolloutState, type ServerState, type Wish } from './rollout-facts';
 import type { HeldAgainst, Proof } from './view';
 
 /** Only served, alreadyServed and retired complete the workflow; every other outcome fails it with the verdict as details. */

@@ -4,7 +4,7 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ClaimRequest, FleetState, Settlement } from '../domain/fleet';
 import type { Announcement, Progress } from '../domain/host';
 import type { ServerName, Token } from '../domain/names';
-import type { Claim, ServerReport } from '../domain/rollout-state';
+import type { Claim, ServerReport } from '../domain/rollout-facts';
 import type { Status } from '../domain/status';
 
 /** What a verb that came as an update answers: it was taken, and for which generation it counts. */

@@ -4,7 +4,7 @@ import { log } from '@temporalio/workflow';
 import type { Settlement } from '../domain/fleet';
 import type { Announcement, Progress } from '../domain/host';
 import { isName } from '../domain/names';
-import type { ServerReport } from '../domain/rollout-state';
+import type { ServerReport } from '../domain/rollout-facts';
 
 /** An object in which each of these is text that is not empty. */
 export function isRecordOf<T extends object>(payload: T | undefined | null, ...texts: readonly (keyof T & string)[]): payload is T {

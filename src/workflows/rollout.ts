@@ -1,19 +1,19 @@
 // One wish, from claim to verdict: plan, start what the plan says, wait until something happened, plan again. Every decision is in domain/rollout.ts.
 
 import {
-  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, isCancellation, setCurrentDetails, setHandler, sleep,
+  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, sleep,
   startChild, workflowInfo, type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { ABORT_SECONDS, LONGEST_UNTOLD_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS, TOLD_WITHIN_SECONDS, UNTOLD_SECONDS } from '../domain/bounds';
-import { isFailureCode, unreachable, type Failure } from '../domain/failures';
+import { unreachable, type Failure } from '../domain/failures';
 import { formatToken, type ServerName } from '../domain/names';
 import { claimRequest, settlement } from '../domain/fleet-io';
 import { planRollout, type Action, type Plan, type StartGoal } from '../domain/rollout';
 import * as happened from '../domain/rollout-state';
-import type { RolloutState, TransitionEnd } from '../domain/rollout-state';
+import { serverOf, type Pause, type RolloutState, type Wish } from '../domain/rollout-facts';
 import { detailsOf, statusOf, type Status } from '../domain/status';
 import { transitionInput } from '../domain/transition-io';
-import { failureType, isServed, verdictOf, type Verdict } from '../domain/verdict';
+import { isServed, verdictOf, type Verdict } from '../domain/verdict';
 import { attributes } from './attributes';
 import { checkRuns, claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
 import { failureFrom, hostCalls } from './host-calls';
@@ -21,7 +21,8 @@ import {
   abortSignal, abortUpdate, gateSignal, pauseSignal, pauseUpdate, progressSignal, releaseSignal, resumeSignal, resumeUpdate, rollbackSignal, rollbackUpdate, statusQuery,
   supersedeSignal, updateSignal, updateUpdate, type Accepted,
 } from './messages';
-import { isProgress, isRecordOf, isReport, senseless, textOf } from './payload';
+import { isProgress, isRecordOf, isReport, senseless } from './payload';
+import { endOf, failedWith, isTaken, messageOf, refusal, startedBefore, whoAndWhy } from './rollout-ends';
 import { transition } from './transition';
 
 /** One transition of one server: by server and attempt, because the next may begin while the one before is being stopped. */
@@ -39,8 +40,8 @@ export async function rollout(input: unknown): Promise<Verdict> {
   let plan: Plan = { phase: 'claiming', actions: [], waits: {} };
   let changes = 0;
   // Verbs may come before the request is parsed; they are kept for then.
-  let early: happened.Wish | undefined;
-  let earlyPause: happened.Pause | undefined;
+  let early: Wish | undefined;
+  let earlyPause: Pause | undefined;
   const replaced = new Map<number, string>();
   const children: Record<string, Child> = {};
   let resolveScope: CancellationScope | undefined;
@@ -49,7 +50,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
     if (state !== undefined) state = change(state);
     changes += 1;
   };
-  const wish = (wanted: happened.Wish): void => {
+  const wish = (wanted: Wish): void => {
     if (state === undefined) early ??= wanted;
     apply((current) => happened.wished(current, wanted));
   };
@@ -252,7 +253,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
 
   /** The transition of a server's newest attempt. */
   function childOf(server: ServerName): Child | undefined {
-    return children[keyOf(server, happened.serverOf(known(), server).attempt)];
+    return children[keyOf(server, serverOf(known(), server).attempt)];
   }
 
   // By its id and not as a child: after a reset the transitions are those of the run before, and Temporal takes them for nobody's children.
@@ -262,10 +263,18 @@ export async function rollout(input: unknown): Promise<Verdict> {
     if (handle !== undefined) void getExternalWorkflowHandle(handle.workflowId).signal(releaseSignal).catch(() => undefined);
   }
 
+  /** From here and from its transition at once: its host hears of it a workflow task earlier, and the transition brings the proof. */
   function stop(server: ServerName): void {
     const child = childOf(server);
-    if (child?.handle === undefined) child?.scope.cancel();
-    else void getExternalWorkflowHandle(child.handle.workflowId).cancel().catch(() => undefined);
+    if (child?.handle === undefined) return child?.scope.cancel();
+    void closeToken(child).catch(() => undefined);
+    void getExternalWorkflowHandle(child.handle.workflowId).cancel().catch(() => undefined);
+  }
+
+  async function closeToken({ server, attempt }: Child): Promise<void> {
+    const { request: { fleet, model } } = known();
+    const token = happened.tokenOf(known(), attempt);
+    await hostCalls({ fleet, server }, `stop ${model} at ${formatToken(token)}`, ABORT_SECONDS).abortAttempt({ fleet, server, model, token, retain: [] });
   }
 
   async function told<T>(child: Child, result: Promise<T>): Promise<T> {
@@ -325,43 +334,4 @@ export async function rollout(input: unknown): Promise<Verdict> {
     show();
     return verdict;
   }
-}
-
-function refusal(message: string): ApplicationFailure {
-  return ApplicationFailure.nonRetryable(message, 'InvalidInput');
-}
-
-function failedWith(verdict: Verdict): ApplicationFailure {
-  return ApplicationFailure.create({
-    type: failureType(verdict), message: verdict.message, nonRetryable: true, details: [verdict],
-    ...(verdict.code === undefined || failureType(verdict) === verdict.code ? {} : { cause: ApplicationFailure.nonRetryable(verdict.message, verdict.code) }),
-  });
-}
-
-/** A transition that did not end by its own word: terminated by hand, or a bug in it. */
-function endOf(error: unknown, server: ServerName): TransitionEnd {
-  if (isCancellation(error)) return { kind: 'stopped' };
-  const cause = error instanceof Error && error.cause instanceof ApplicationFailure ? error.cause : undefined;
-  const code = cause?.type !== undefined && cause.type !== null && isFailureCode(cause.type) ? cause.type : 'Bug';
-  return { kind: 'failed', failure: { code, message: `the transition of ${server} ended unexpectedly: ${messageOf(cause ?? error)}` } };
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
-}
-
-function isTaken(error: unknown): boolean {
-  return error instanceof Error && error.name === 'WorkflowExecutionAlreadyStartedError';
-}
-
-function startedBefore(error: unknown): string | undefined {
-  const failure = failureFrom(error, 'beginAttempt', 'control' as ServerName);
-  return failure === 'notSeen' || failure.code !== 'StaleAttempt' ? undefined : textOf(failure.detail, 'by');
-}
-
-/** An abort is never refused for its payload: what is text is kept, anything else is not needed. */
-function whoAndWhy(payload: unknown): { readonly reason?: string; readonly by?: string } {
-  const [reason, by] = [textOf(payload, 'reason'), textOf(payload, 'by')];
-  return { ...(reason === undefined ? {} : { reason }), ...(by === undefined ? {} : { by }) };
 }

@@ -6,7 +6,7 @@ import { unreachable } from '../domain/failures';
 import { knownBadFailure } from '../domain/rollout-state';
 import type { Attempt, Probed, Step } from '../domain/host';
 import type { Version } from '../domain/names';
-import type { ServerReport, TransitionEnd } from '../domain/rollout-state';
+import type { ServerReport, TransitionEnd } from '../domain/rollout-facts';
 import { lingeringVersions, nextStep, type Goal } from '../domain/transition';
 import type { TransitionInput, TransitionResult } from '../domain/transition-io';
 import { servedBefore, type ModelView, type Proof } from '../domain/view';

@@ -78,8 +78,35 @@ test('what is aborted stays aborted: late work of the same token is refused, and
     await expect(late()).rejects.toMatchObject({ code: 'StaleAttempt' });
   }
   const again = await world.the.abortAttempt(attempt, call());
-  expect(again.proof).toEqual({ ...proof, stoppedMs: again.proof.stoppedMs, atMs: again.proof.atMs });
+  // Asked again, it tells of the same stop.
+  expect(again.proof).toEqual({ ...proof, atMs: again.proof.atMs });
   expect(world.listed()).toEqual({});
+});
+
+test('two who ask for one stop are given one answer, also where the first of them goes away in the middle', async () => {
+  world = await World.start();
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  world.simulator?.faults.delay({ what: 'load', model: MODEL, version: 2n, ms: 60_000 });
+  const attempt = await world.attempt('2', [2, 1]);
+  await world.stage(attempt);
+  await world.the.reloadConfig(attempt, call());
+  const [one, other] = await Promise.all([world.the.abortAttempt(attempt, call()), world.the.abortAttempt(attempt, call())]);
+  expect(other).toEqual(one);
+  expect(one.proof).toMatchObject({ token: [2, 1], aspired: false });
+
+  world.s3.fault({ key: '*saved_model.pb', fault: { kind: 'stall', afterBytes: 5 } });
+  const next = await world.attempt('3', [2, 2]);
+  await world.the.beginAttempt(next, call());
+  const download = outcome(world.the.downloadVersion(next, call()));
+  await until(() => world.openBelowStaging() > 0, 'a file is open');
+  const leaves = new AbortController();
+  const first = outcome(world.the.abortAttempt(next, call(leaves.signal)));
+  const second = world.the.abortAttempt(next, call());
+  leaves.abort(new Error('it went away'));
+  expect(await first).toMatchObject({ message: 'it went away' });
+  expect((await second).proof).toMatchObject({ token: [2, 2], sockets: 0, writers: 0, aspired: false });
+  expect(world.openBelowStaging()).toBe(0);
+  await download;
 });
 
 test('an abort that arrives before its begin closes the token it names', async () => {

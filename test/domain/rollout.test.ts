@@ -3,7 +3,7 @@ import type { RolloutRequest } from '../../src/domain/request';
 import { planRollout, waveSize, type Action, type Plan } from '../../src/domain/rollout';
 import * as happened from '../../src/domain/rollout-state';
 import { knownBadOf } from '../../src/domain/verdict';
-import type { RolloutState, ServerReport } from '../../src/domain/rollout-state';
+import type { RolloutState, ServerReport } from '../../src/domain/rollout-facts';
 
 const v = (n: number): Version => String(n) as Version;
 const s = (name: string): ServerName => name as ServerName;

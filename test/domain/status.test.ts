@@ -1,7 +1,7 @@
 import type { Digest, FleetName, ModelName, Pin, ServerName, Version } from '../../src/domain/names';
 import { planRollout } from '../../src/domain/rollout';
 import * as happened from '../../src/domain/rollout-state';
-import type { RolloutState } from '../../src/domain/rollout-state';
+import type { RolloutState } from '../../src/domain/rollout-facts';
 import { detailsOf, statusOf, waitingText } from '../../src/domain/status';
 
 const s = (name: string): ServerName => name as ServerName;

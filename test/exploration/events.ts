@@ -3,6 +3,7 @@
 import * as fleets from '../../src/domain/fleet';
 import { compareTokens, type ServerName, type Token, type Version } from '../../src/domain/names';
 import { servedBefore, type Proof } from '../../src/domain/view';
+import { names, serverOf, type RolloutState } from '../../src/domain/rollout-facts';
 import * as happened from '../../src/domain/rollout-state';
 import type { SourceRef } from '../../src/domain/source';
 import { advanced, carriedOut, changed, childOf, closed, digestOf, hostAt, hostOf, mayAct, pinOf, placeOf, requestFor, rolloutAt, serverAt, started, viewOf, type Child, type Host, type World } from './world';
@@ -33,8 +34,8 @@ function rolloutEvents(world: World, index: number): readonly Event[] {
     const answer = { pin: pinOf(state.request.version), digest: digestOf(state.request.version), files: 1, bytes: 1 };
     made.push({ name: `${run}: the listing answers`, world: carriedOut(changed(world, index, { state: happened.resolved(state, asked.attempt, asked.server, answer, 0) }), index) });
   }
-  for (const server of happened.names(state)) {
-    if (happened.serverOf(state, server).activity === 'fencing') made.push({ name: `${run}: ${server} is fenced`, world: fenced(world, index, server) });
+  for (const server of names(state)) {
+    if (serverOf(state, server).activity === 'fencing') made.push({ name: `${run}: ${server} is fenced`, world: fenced(world, index, server) });
     for (const child of Object.values(rolloutAt(world, index).children)) if (child.input.server === server) made.push(...childEvents(world, index, server, child));
   }
   return made;
@@ -75,6 +76,8 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
   }
   if (effect === undefined) return made;
   if (child.stopping) {
+    // The rollout asks the host too, without waiting for the answer.
+    if (mayAct(hostAt(world, place), child.input.token)) made.push({ name: `${name}: the rollout's own abort closes its token`, world: stopped(world, place, child.input.token) });
     // Late work of a token that was not closed yet: it acts on the host, and nobody hears of it.
     if (effect.kind === 'did') made.push({ name: `${name}: ${child.at} acts late`, world: childOf(effect.world, index, { ...child, at: 'waiting' }) });
     return made;
@@ -215,7 +218,7 @@ function newestOfEach({ rollouts }: World): readonly number[] {
 
 function wishOf(world: World, index: number, wish: Exclude<World['wishes'][number], 'restart'>): readonly Event[] {
   const { state, verdict, run } = rolloutAt(world, index);
-  const asked = (name: string, change: happened.RolloutState): readonly Event[] => [{ name: `somebody ${name} ${run}`, world: carriedOut(changed(world, index, { state: change }), index) }];
+  const asked = (name: string, change: RolloutState): readonly Event[] => [{ name: `somebody ${name} ${run}`, world: carriedOut(changed(world, index, { state: change }), index) }];
   if (wish === 'newer') return [{ name: `somebody wants 3 of ${state.request.model}`, world: started(world, { ...state.request, ...pick(requestFor(3, { mode: world.mode, waves: [], bake: false })) }) }];
   if (verdict !== undefined) return [];
   switch (wish) {

@@ -7,7 +7,7 @@ import { compareTokens, type Digest, type FleetName, type ModelName, type Pin, t
 import type { Mode, RolloutRequest } from '../../src/domain/request';
 import { planRollout, type Action } from '../../src/domain/rollout';
 import * as happened from '../../src/domain/rollout-state';
-import type { RolloutState, ServerReport, TransitionEnd } from '../../src/domain/rollout-state';
+import { serverOf, type RolloutState, type ServerReport, type TransitionEnd } from '../../src/domain/rollout-facts';
 import { lingeringVersions, nextStep, type Goal } from '../../src/domain/transition';
 import { transitionInput, type TransitionInput } from '../../src/domain/transition-io';
 import type { Verdict } from '../../src/domain/verdict';
@@ -229,7 +229,7 @@ export function rolloutAt(world: World, index: number): Rollout {
 }
 function keyOf(server: ServerName, attempt: number): string { return `${server}@${attempt}`; }
 export function childAt(world: World, index: number, server: ServerName, attempt: number): Child | undefined { return rolloutAt(world, index).children[keyOf(server, attempt)]; }
-function newestChild(world: World, index: number, server: ServerName): Child | undefined { return childAt(world, index, server, happened.serverOf(rolloutAt(world, index).state, server).attempt); }
+function newestChild(world: World, index: number, server: ServerName): Child | undefined { return childAt(world, index, server, serverOf(rolloutAt(world, index).state, server).attempt); }
 export function hostAt(world: World, server: ServerName): Host {
   const found = world.hosts[server];
   if (found === undefined) throw new Error('no such host');

@@ -2,7 +2,7 @@
 
 import type { Client } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
-import type { Claim } from '../../src/domain/rollout-state';
+import type { Claim } from '../../src/domain/rollout-facts';
 
 export interface Ended {
   /** Of every run, by how it closed: a failed one by its type. */
