@@ -3,6 +3,8 @@
 import type { ManifestFile } from '../domain/source';
 import { wantedOf, wasPutInParts } from './authority';
 import type { Authority } from './authority';
+import { secondLook } from './bad-parts';
+import type { SecondLook } from './bad-parts';
 import { nameOf } from './checksum';
 import { HashThreads } from './hash-threads';
 import { DiskWrites } from './disk-writes';
@@ -53,6 +55,7 @@ export interface OwnDownloadOptions extends WatchdogLimits {
 const MAX_REPLACED = 3;
 /** Once for a damaged transfer; twice the same damage is in the object. */
 const MAX_REFETCHED = 1;
+const NOTHING_BROKEN: SecondLook = { broken: undefined, good: [] };
 
 /** These files of the listing into `destination`. Once it has settled nothing of it writes, reads or is connected. */
 export async function downloadOverLanes(s3: S3Handle, listing: SourceListing, paths: ReadonlySet<string>, destination: string, options: OwnDownloadOptions): Promise<void> {
@@ -208,12 +211,14 @@ class OwnDownload {
     return withRetries({ ref: this.#s3.ref, verb: 'get', key }, { signal: this.#stop.signal, weather: this.#weather, ...(backoffMs === undefined ? {} : { backoffMs }) }, run);
   }
 
-  /** Waits for the file's end: whole and as wanted, or fetched once more. */
+  /** Waits for the file's end: whole and as wanted, or what is wrong of it fetched once more. */
   async #finishing(file: PartFile): Promise<void> {
     for (let refetched = 0; ; refetched++) {
       const outcome = await file.whole;
       if (this.#stop.signal.aborted) return;
-      const broken = differenceOf(outcome);
+      const difference = differenceOf(outcome);
+      const { broken, good } = difference === undefined ? NOTHING_BROKEN : await secondLook(this.#s3, file, outcome.wanted, difference, { ...this.#options, signal: this.#stop.signal, weather: this.#weather });
+      if (this.#stop.signal.aborted) return;
       if (broken === undefined) {
         await file.finish();
         if (this.#stop.signal.aborted) return;
@@ -225,7 +230,7 @@ class OwnDownload {
         return;
       }
       if (refetched >= MAX_REFETCHED) throw troubleWith(broken, { ref: this.#s3.ref, verb: 'get', key: file.listed.key })?.failure(refetched + 1) ?? broken;
-      file.restart();
+      file.restart(good);
       this.#plan.begin(file);
       this.#wake();
     }

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { ListedFile } from '../domain/source';
 import { partsOf, wantedOf } from './authority';
 import type { Wanted } from './authority';
+import { nameOf } from './checksum';
 import type { Sum } from './checksum';
 import type { DiskWrites } from './disk-writes';
 import { hashInline } from './hash-threads';
@@ -63,7 +64,7 @@ export class PartFile {
   /** Hashed, or on its way there, up to here. */
   #frontier = 0;
   readonly #ahead = new Map<number, Piece>();
-  #there: Range[] = [];
+  #there: readonly Range[] = [];
   #settled = false;
   #unwritten: number;
   #unhashed: number;
@@ -94,7 +95,7 @@ export class PartFile {
       if (size > SLAB_BYTES && this.#there.length === 0 && !(durable && size >= RESERVE_FROM_BYTES && await reserve(this.#fd, size))) await truncateTo(this.#fd, size);
       if (durable && size >= DIRECT_FROM_BYTES) this.#directFd = await openDirect(this.#fd);
     });
-    const kept = this.#there.reduce((sum, range) => sum + range.to - range.from, 0);
+    const kept = bytesOf(this.#there);
     this.#unwritten -= kept;
     this.#options.onBytes(kept);
   }
@@ -188,18 +189,30 @@ export class PartFile {
     this.#settle(digests.then((found) => ({ digests: found, wanted })));
   }
 
-  /** Everything of it is fetched again. */
-  restart(): void {
-    this.#options.onBytes(this.#unwritten - this.listed.size);
+  /** Of these bytes as they are in the file, which is whole and open. */
+  sumOf(sum: Sum, { from, to }: Range): Promise<string> {
+    const hash = this.#options.hashes.open([sum]);
+    return new Promise((resolve, reject) => hash.read(this.#fd, from, to, (error) => {
+      if (error !== undefined) reject(diskFailure(this.listed.path, error));
+      else resolve(hash.digest().then((digests) => digests[nameOf(sum)] ?? ''));
+    }));
+  }
+
+  /** Everything of it is fetched again, but for what is good: that is kept, and read again for the checksums. */
+  restart(good: readonly Range[] = []): void {
+    const kept = bytesOf(good);
+    this.#options.onBytes(this.#unwritten - this.listed.size + kept);
     this.restarts++;
     for (const { slab, release } of this.#ahead.values()) release(slab);
     this.#ahead.clear();
-    this.#there = [];
+    this.#there = good;
     this.#frontier = 0;
-    this.#unwritten = this.#unhashed = this.listed.size;
+    this.#unwritten = this.listed.size - kept;
+    this.#unhashed = this.listed.size;
     if (this.#settled) this.whole = this.#promise();
     this.#settled = false;
     this.#startHash();
+    this.#advance();
   }
 
   /** Makes it last, where that was asked for, and closes it. */
@@ -223,6 +236,10 @@ interface Piece {
   readonly slab: Slab;
   readonly bytes: Buffer;
   readonly release: (slab: Slab) => void;
+}
+
+function bytesOf(ranges: readonly Range[]): number {
+  return ranges.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
 async function onDisk(path: string, act: () => Promise<void>): Promise<void> {

@@ -96,11 +96,12 @@ async function get(objects: ChangeableObjects, bucket: Bucket, call: Call): Prom
   if (request.headers['if-match'] !== undefined && !same(request.headers['if-match'], object.etag)) {
     throw new S3Error(412, 'PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
   }
-  const range = fault?.kind === 'wholeObject' ? undefined : partOf(object, query.get('partNumber')) ?? rangeOf(request.headers.range, object.size);
+  const putPart = partOf(object, query.get('partNumber'));
+  const range = fault?.kind === 'wholeObject' ? undefined : putPart ?? rangeOf(request.headers.range, object.size);
   if (query.has('partNumber')) headers['x-amz-mp-parts-count'] = String(Math.ceil(object.size / (object.partBytes ?? object.size)));
   const { from, to } = range ?? { from: 0, to: object.size };
   if (range) headers['content-range'] = `bytes ${from}-${to - 1}/${object.size}`;
-  else if (request.headers['x-amz-checksum-mode'] === 'ENABLED') Object.assign(headers, object.checksums);
+  if (request.headers['x-amz-checksum-mode'] === 'ENABLED' && (!range || range === putPart)) Object.assign(headers, range ? await checksumsOfPart(object, range) : object.checksums);
   const declared = fault?.kind === 'length' ? fault.declare : 0;
   if (declared !== 'none') headers['content-length'] = String(Math.max(0, to - from + (declared ?? 0)));
   line.status = range ? 206 : 200;
@@ -123,6 +124,14 @@ function partOf({ size, partBytes }: StoredObject, number: string | null): { rea
   const from = (Number(number) - 1) * partBytes;
   if (!(from >= 0 && from < size)) throw new S3Error(416, 'InvalidPartNumber', 'The requested partnumber is not satisfiable');
   return { from, to: Math.min(size, from + partBytes) };
+}
+
+/** As AWS answers for an object whose checksum is of its parts' checksums: the part's own. */
+async function checksumsOfPart(object: StoredObject, { from, to }: { readonly from: number; readonly to: number }): Promise<Record<string, string>> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of object.read(from, to)) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  return Object.fromEntries(Object.keys(object.checksums).map((name) => [name, checksumOf(name, bytes) ?? '']));
 }
 
 function versionHeader(object: StoredObject): Record<string, string> {
