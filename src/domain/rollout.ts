@@ -8,7 +8,7 @@ import { names, namesWhere, notSeen, serverOf, type Pause, type RolloutState, ty
 import { failureOf } from './rollout-state';
 import { verdictOf, type Outcome, type Verdict } from './verdict';
 
-export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' | 'holding' | 'rollingBack' | 'done';
+export type Phase = 'claiming' | 'resolving' | 'rolling' | 'baking' | 'paused' | 'holding' | 'stopping' | 'rollingBack' | 'done';
 
 /** What one server shall come to, in this direction. */
 export interface StartGoal {
@@ -60,10 +60,9 @@ export function planRollout(state: RolloutState, nowMs: number): Plan {
 
 function planEnding(state: RolloutState, nowMs: number): Plan {
   const failure = failureOf(state);
-  const phase: Phase = 'rollingBack';
   const goingBackMayFinish = state.wish.kind !== 'supersede' && state.wish.kind !== 'cancel';
   const running = namesWhere(state, (server) => server.overtaken !== undefined || (server.activity !== 'none' && !(goingBackMayFinish && server.direction === 'back')));
-  if (running.length > 0 || state.resolving !== undefined) return { phase, actions: [...stops(state, running), ...stopResolve(state)], waits: waitAll(running, { on: 'stop', servers: running }) };
+  if (running.length > 0 || state.resolving !== undefined) return { phase: 'stopping', actions: [...stops(state, running), ...stopResolve(state)], waits: waitAll(running, { on: 'stop', servers: running }) };
   switch (state.wish.kind) {
     case 'supersede': case 'cancel': return finish(state, outcomeOfWish(state), failure);
     case 'abort': return planBack(state, 'aborted', undefined);
