@@ -48,7 +48,7 @@ export async function linkEqualFiles(listing: SourceListing, directories: readon
   try {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   } finally {
-    hashes.close();
+    await hashes.close();
   }
   return linked;
 }
