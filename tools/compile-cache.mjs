@@ -20,9 +20,16 @@ try {
   const said = [];
   const code = await require(join(lib, 'cli', 'run.js')).run(['fetch', 's3://models/ranker/1/', join(into, '1'), '--endpoint', s3.url], { out: (text) => said.push(text), err: (text) => said.push(text), live: false, columns: 80 });
   if (code === 0) writeFileSync(join(lib, COMPILE_CACHE_FILE), recorded());
-  else console.warn(`lib/compile-cache.bin was not made, segue fetch starts slower without it: ${said.join('\n')}`);
+  else without(said.join('\n'));
   await s3.stop();
+} catch (error) {
+  without(error);
 } finally {
   rmSync(into, { recursive: true, force: true });
 }
 process.exit();
+
+/** As where nothing may listen, not even on the loopback: no reason to build nothing. */
+function without(why) {
+  console.warn(`lib/compile-cache.bin was not made, segue fetch starts slower without it: ${why}`);
+}
