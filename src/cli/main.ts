@@ -1,14 +1,21 @@
 #!/usr/bin/env node
 // The `segue` command.
 
+import { join } from 'node:path';
+import { COMPILE_CACHE_FILE, useCompileCache } from './compile-cache';
 import { EXIT } from './exit';
-import { run } from './run';
+import type * as Run from './run';
 import { processTerminal } from './terminal';
 
 // Our lock file pins an AWS SDK that runs on this Node; when it may be raised is not for the reader of a rollout to think about.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 
-run(process.argv.slice(2), processTerminal()).then(end, (error: unknown) => {
+const args = process.argv.slice(2);
+// A small version takes less to fetch than what fetches it takes to compile.
+if (args[0] === 'fetch') useCompileCache(join(__dirname, '..', COMPILE_CACHE_FILE));
+const { run } = require('./run') as typeof Run;
+
+run(args, processTerminal()).then(end, (error: unknown) => {
   process.stderr.write(`a bug: ${String(error)}\n`);
   end(EXIT.usage);
 });

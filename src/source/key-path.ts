@@ -8,8 +8,12 @@ const MAX_PATH_BYTES = 1024;
 // oxlint-disable-next-line no-control-regex -- control characters are what this refuses
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
+/** Of most versions every path: short, and in each component only letters, digits, dashes, underscores, and dots within. Nothing of what is refused below can be in it. */
+const PLAIN = /^[\w-](?:[\w.-]*[\w-])?(?:\/[\w-](?:[\w.-]*[\w-])?)*$/;
+
 /** Why this path (a key without its prefix) can never be a file of a version; nothing when it can. Touches no disk. */
 export function reasonNotPath(path: string): string | undefined {
+  if (path.length <= MAX_COMPONENT_BYTES && PLAIN.test(path)) return undefined;
   if (path === '') return 'the path is empty';
   if (path.startsWith('/')) return 'the path is absolute';
   if (CONTROL.test(path)) return 'the path contains a control character';

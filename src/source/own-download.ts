@@ -21,12 +21,13 @@ import { RateLimit } from './rate-limit';
 import { withRetries } from './retry';
 import type { S3Handle } from './s3-client';
 import { SignedRequests } from './signed-requests';
-import { RING_BYTES, slabRings } from './slabs';
+import { RING_BYTES, SLAB_BYTES, slabRings } from './slabs';
 import type { SlabRing } from './slabs';
 import { BrokenBodyError, troubleWith } from './trouble';
 import { orAbort } from './watchdog';
 import type { WatchdogLimits } from './watchdog';
 import { Weather } from './weather';
+import { WHOLE_FROM_FILES } from './whole-file';
 
 export interface FetchedFile {
   readonly path: string;
@@ -106,7 +107,11 @@ class OwnDownload {
     this.#rings = rings;
     this.#hashes = new HashThreads(memory, (error) => this.#stop.abort(error));
     const manifest = new Map((listing.manifest ?? []).map((file: ManifestFile) => [file.path, file.sha256]));
+    const chosen = listing.files.filter(({ path }) => paths.has(path));
+    const wholeBytes = Math.min(SLAB_BYTES, options.partBytes);
+    const small = chosen.filter(({ path, size }) => size <= wholeBytes && !there.has(path)).length;
     const shared = {
+      wholeBytes: small < WHOLE_FROM_FILES ? 0 : wholeBytes,
       verify: options.verify, hashes: this.#hashes, writes: this.#writes, durable: options.durable,
       onFailure: (error: unknown) => this.#stop.abort(error),
       onBytes: (bytes: number) => {
@@ -114,7 +119,7 @@ class OwnDownload {
         if (bytes !== 0 && !this.#stop.signal.aborted) options.onProgress(this.#bytes);
       },
     };
-    this.#files = listing.files.filter(({ path }) => paths.has(path)).map((file) => new PartFile(file, manifest.get(file.path), shared));
+    this.#files = chosen.map((file) => new PartFile(file, manifest.get(file.path), shared));
     this.#unfinished = this.#files.length;
     this.#plan = new PartPlan(this.#files, options.partBytes);
     this.#limit = options.bytesPerSecond === undefined ? undefined : new RateLimit(options.bytesPerSecond);
@@ -156,13 +161,14 @@ class OwnDownload {
     const { path, size } = file.listed;
     const there = this.#there.get(path) ?? [];
     // An object read in parts says in none of them what it is as a whole. The source is asked while the disk opens the file.
-    const asked = size > this.#options.partBytes || there.length > 0 || wasPutInParts(file.listed);
-    const [opened, headers] = await Promise.allSettled([file.open(this.#destination, this.#directories, there, () => this.#log.forget(path)), asked ? this.#ask(worker, file) : undefined]);
+    const inParts = size > this.#options.partBytes || there.length > 0;
+    const asked = inParts || wasPutInParts(file.listed);
+    const [opened, whole] = await Promise.allSettled([file.open(this.#destination, this.#directories, there, () => this.#log.forget(path)), asked ? this.#ask(worker, file, inParts) : undefined]);
     if (opened.status === 'rejected') throw opened.reason;
     if (this.#stop.signal.aborted) return file.close();
-    if (headers.status === 'rejected') throw headers.reason;
+    if (whole.status === 'rejected') throw whole.reason;
     void this.#finishing(file).catch((error: unknown) => this.#stop.abort(error));
-    if (headers.value !== undefined) file.decide(headers.value.whole, headers.value.firstPart);
+    if (whole.value !== undefined) file.decide(whole.value);
     this.#plan.begin(file);
     worker.part = undefined;
     const first = this.#plan.next(file);
@@ -171,14 +177,15 @@ class OwnDownload {
     else if (first !== undefined) await this.#fetch(worker, first);
   }
 
-  /** What it will be held against, as its head says. */
-  async #ask(worker: LaneWorker, file: PartFile): Promise<{ readonly whole: ReadonlyMap<string, string>; readonly firstPart?: ReadonlyMap<string, string> }> {
+  /** What it will be held against, as its head says; nothing where the one answer that brings it will say so too. */
+  async #ask(worker: LaneWorker, file: PartFile, inParts: boolean): Promise<ReadonlyMap<string, string> | undefined> {
     worker.part = undefined;
-    if (!file.needsHead) return { whole: new Map<string, string>() };
+    if (!file.needsHead) return inParts ? new Map<string, string>() : undefined;
     const head = (partNumber?: number): Promise<ReadonlyMap<string, string>> => this.#retrying(file.listed.key, () => requestHead({ lane: worker.lane, requests: this.#requests }, file.listed, partNumber));
-    const whole = await head();
+    const whole = inParts ? await head() : undefined;
     // Where only sums of its parts are known, how long its parts are is asked too.
-    return wantedOf(whole, undefined).authority === 'size' && wasPutInParts(file.listed) ? { whole, firstPart: await head(1) } : { whole };
+    if (wasPutInParts(file.listed) && (whole === undefined || wantedOf(whole, undefined).authority === 'size')) file.firstPart = await head(1);
+    return whole;
   }
 
   async #fetch(worker: LaneWorker, part: Part): Promise<void> {
@@ -243,7 +250,7 @@ class OwnDownload {
   /** Nothing acts after this: sockets first, then whoever reads memory or files, then the files. */
   async close(): Promise<void> {
     for (const lane of this.#lanes) lane.destroy(new Error('the download is over'));
-    this.#hashes.close();
+    await this.#hashes.close();
     await this.#writes.drop();
     await Promise.all(this.#files.filter((file) => file.isOpen).map((file) => file.close()));
     this.#giveBack();

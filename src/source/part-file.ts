@@ -13,7 +13,7 @@ import { hashInline } from './hash-threads';
 import type { Digests, FileHash, HashThreads } from './hash-threads';
 import { SLAB_BYTES } from './slabs';
 import type { Slab, SlabRing } from './slabs';
-import { createFile, diskFailure, reopenFile } from './staged-file';
+import { createFile, diskFailure, placeOf, reopenFile } from './staged-file';
 
 const [openFile, closeFile, truncateTo, syncData] = [promisify(open), promisify(close), promisify(ftruncate), promisify(fdatasync)];
 
@@ -38,6 +38,8 @@ export interface PartFileOptions {
   /** A write failed: the whole download ends. */
   readonly onFailure: (error: unknown) => void;
   readonly onBytes: (bytes: number) => void;
+  /** Files of at most so many bytes are put whole, by a thread; 0: none is. */
+  readonly wholeBytes: number;
 }
 
 /** From `from` up to and without `to`. */
@@ -55,6 +57,8 @@ export class PartFile {
   /** Resolves when every byte is written and hashed. Again after `restart`. */
   whole: Promise<Outcome>;
   wanted: Wanted | undefined;
+  /** Headers of the first of the parts it was put in, where those matter. */
+  firstPart: ReadonlyMap<string, string> | undefined;
   restarts = 0;
   readonly listed: ListedFile;
   readonly #manifestSha256: string | undefined;
@@ -70,6 +74,9 @@ export class PartFile {
   #unhashed: number;
   #fd = -1;
   #directFd = -1;
+  /** Where a thread puts it, whole. */
+  #place: string | undefined;
+  #sums: readonly Sum[] = [];
 
   constructor(listed: ListedFile, manifestSha256: string | undefined, options: PartFileOptions) {
     this.listed = listed;
@@ -83,9 +90,18 @@ export class PartFile {
     return this.#fd >= 0;
   }
 
+  /** Its bytes are taken all at once, or not at all. */
+  get isWhole(): boolean {
+    return this.#place !== undefined;
+  }
+
   /** @param there what another life of this download wrote of it: kept, and read again for the checksums. @param forget that: the file is made anew */
   async open(destination: string, directories: Set<string>, there: readonly Range[], forget: () => Promise<void>): Promise<void> {
     const { path, size } = this.listed;
+    if (there.length === 0 && size > 0 && size <= this.#options.wholeBytes) {
+      this.#place = await onDisk(path, () => placeOf(destination, path, directories));
+      return;
+    }
     const left = there.length > 0 ? await reopenFile(destination, path, size) : undefined;
     if (left !== undefined) this.#there = [...there].sort((a, b) => a.from - b.from);
     else if (there.length > 0) await forget(); // Before there is a file of the right size that holds none of it.
@@ -111,10 +127,10 @@ export class PartFile {
   }
 
   /** Before its first byte: what it will be held against. */
-  decide(headers: ReadonlyMap<string, string>, firstPart?: ReadonlyMap<string, string>): void {
+  decide(headers: ReadonlyMap<string, string>): void {
     if (this.wanted !== undefined) return this.#check(); // An empty file has no byte that would.
     const { verify } = this.#options;
-    this.wanted = verify === 'none' ? { authority: 'size' } : wantedOf(headers, this.#manifestSha256, partsOf(firstPart, this.listed.size));
+    this.wanted = verify === 'none' ? { authority: 'size' } : wantedOf(headers, this.#manifestSha256, partsOf(this.firstPart, this.listed.size));
     this.#startHash();
     this.#advance();
     this.#check();
@@ -124,12 +140,15 @@ export class PartFile {
     const own: readonly Sum[] = this.#options.verify === 'sha256' ? [{ algorithm: 'sha256' }] : [];
     const wanted = this.wanted?.sum;
     const sums = wanted === undefined || (own.length > 0 && wanted.algorithm === 'sha256' && wanted.partBytes === undefined) ? own : [...own, wanted];
+    this.#sums = sums;
+    if (this.#place !== undefined) return;
     if (sums.length === 0) this.#unhashed = 0;
     else this.#hash = this.listed.size <= INLINE_BYTES && this.#there.length === 0 ? hashInline(sums) : this.#options.hashes.open(sums);
   }
 
   /** Takes what was filled of a ring since its last cut, for this offset. `written` is called when it is in the file. */
   take(ring: SlabRing, at: number, written: (bytes: number) => void): void {
+    if (this.#place !== undefined) return this.#put(this.#place, ring, written);
     const cut = ring.cut(this.#hash === undefined ? 1 : 2);
     if (cut === undefined) return;
     const { slab, length } = cut;
@@ -149,6 +168,25 @@ export class PartFile {
     if (this.#hash === undefined) return;
     this.#ahead.set(at, { slab, bytes, release: ring.release });
     this.#advance();
+  }
+
+  #put(place: string, ring: SlabRing, written: (bytes: number) => void): void {
+    const { size } = this.listed;
+    if (ring.filled < size) return;
+    const cut = ring.cut(1);
+    const { wanted } = this;
+    if (cut === undefined || wanted === undefined) throw new Error(`${this.listed.path} came before it was said what it is held against`);
+    this.#options.hashes.put({ path: place, at: cut.slab.bytes.byteOffset, length: size, sums: this.#sums.map((sum) => ({ name: nameOf(sum), sum })), durable: this.#options.durable }, ({ error, digests }) => {
+      ring.release(cut.slab);
+      if (error !== undefined) this.#options.onFailure(diskFailure(this.listed.path, Object.assign(new Error(error.message), { code: error.code })));
+      else if (digests !== undefined) {
+        this.#unwritten = this.#unhashed = 0;
+        this.#options.onBytes(size);
+        written(size);
+        this.#settle(Promise.resolve({ digests, wanted }));
+        this.#settled = true;
+      }
+    });
   }
 
   /** Hands to the checksums what comes next in the file's order. */
@@ -189,17 +227,22 @@ export class PartFile {
     this.#settle(digests.then((found) => ({ digests: found, wanted })));
   }
 
-  /** Of these bytes as they are in the file, which is whole and open. */
-  sumOf(sum: Sum, { from, to }: Range): Promise<string> {
+  /** Of these bytes as they are in the file, which is whole. */
+  sumOf(sum: Sum, range: Range): Promise<string> {
     const hash = this.#options.hashes.open([sum]);
-    return new Promise((resolve, reject) => hash.read(this.#fd, from, to, (error) => {
-      if (error !== undefined) reject(diskFailure(this.listed.path, error));
-      else resolve(hash.digest().then((digests) => digests[nameOf(sum)] ?? ''));
-    }));
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | undefined): void => {
+        if (error !== undefined) reject(diskFailure(this.listed.path, error));
+        else resolve(hash.digest().then((digests) => digests[nameOf(sum)] ?? ''));
+      };
+      if (this.#place === undefined) hash.read(this.#fd, range.from, range.to, done);
+      else hash.readFile(this.#place, range, done);
+    });
   }
 
-  /** Everything of it is fetched again, but for what is good: that is kept, and read again for the checksums. */
-  restart(good: readonly Range[] = []): void {
+  /** Everything of it is fetched again, but for what is good: that is kept, and read again for the checksums. What is put whole is fetched whole. */
+  restart(right: readonly Range[] = []): void {
+    const good = this.#place === undefined ? right : [];
     const kept = bytesOf(good);
     this.#options.onBytes(this.#unwritten - this.listed.size + kept);
     this.restarts++;
@@ -217,6 +260,7 @@ export class PartFile {
 
   /** Makes it last, where that was asked for, and closes it. */
   async finish(): Promise<void> {
+    if (this.#place !== undefined) return;
     if (this.#options.durable) await onDisk(this.listed.path, () => syncData(this.#fd));
     await this.close();
   }
@@ -242,9 +286,9 @@ function bytesOf(ranges: readonly Range[]): number {
   return ranges.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
-async function onDisk(path: string, act: () => Promise<void>): Promise<void> {
+async function onDisk<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
-    await act();
+    return await act();
   } catch (error) {
     throw diskFailure(path, error);
   }

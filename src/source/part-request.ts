@@ -85,7 +85,7 @@ class PartReceiver implements Receiver {
   constructor(place: Place, part: Part) {
     this.#place = place;
     this.#part = part;
-    place.ring.drop();
+    if (!part.file.isWhole) place.ring.drop();
   }
 
   head(head: Head): void {
@@ -121,6 +121,7 @@ class PartReceiver implements Receiver {
   #acceptWhole(): void {
     const part = this.#part;
     if (part.from > 0 || part.to < part.file.listed.size) throw new OwnPathCannotError('the server answers a range with the whole object');
+    this.#place.ring.drop();
     part.file.restart();
     part.at = part.written = 0;
   }

@@ -48,7 +48,7 @@ export async function linkEqualFiles(listing: SourceListing, directories: readon
   try {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   } finally {
-    hashes.close();
+    await hashes.close();
   }
   return linked;
 }
@@ -79,7 +79,7 @@ async function sizeOf(file: string): Promise<number | undefined> {
 /** Nothing where it cannot be read, or is of another size by now. */
 async function hashFile(hashes: HashThreads, file: string, size: number): Promise<string | undefined> {
   const hash = hashes.open([{ algorithm: 'sha256' }]);
-  const failure = await new Promise<Error | undefined>((resolve) => { hash.readFile(file, size, resolve); });
+  const failure = await new Promise<Error | undefined>((resolve) => { hash.readFile(file, { from: 0, to: size }, resolve); });
   return failure === undefined ? (await hash.digest()).sha256 : undefined;
 }
 

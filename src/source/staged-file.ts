@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fail } from '../domain/failures';
 import { reasonNotPath } from './key-path';
+import type { Made } from './whole-file';
 
 const [openFile, closeFile, statFile] = [promisify(openDescriptor), promisify(close), promisify(fstat)];
 
@@ -83,6 +84,9 @@ export async function reopenFile(destination: string, path: string, size: number
 }
 
 const NEW = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** As `createFile`, for the thread that does it by itself. */
+export const MADE: Made = { flags: NEW, mode: FILE_MODE };
 
 /** Where the file goes, its directories made one by one: Node's recursive mkdir tells a full disk as a missing directory. */
 export async function placeOf(destination: string, path: string, directories: Set<string>): Promise<string> {

@@ -68,9 +68,9 @@ async function fetched(ref: SourceRef, dest: string, flags: FetchFlags, terminal
     const { pin, digest, bytes } = listing.resolved;
     if (digest !== undefined) refuseOther(flags.ifDigest, digest, ref);
     const staging = join(dirname(dest), `.${basename(dest)}.${pin.replace(/^pin:/, '').slice(0, 12)}.segue`);
-    await mkdir(staging, { recursive: true, mode: 0o750 });
+    const fresh = await mkdir(staging, { recursive: true, mode: 0o750 }) !== undefined;
     const reused = await reusedFiles(listing, staging, flags.reuse ?? [], signal);
-    await refuseFull(staging, listing);
+    await refuseFull(staging, listing, fresh ? new Set(reused.map(({ path }) => path)) : undefined);
     let received = 0;
     let bodies: string | undefined;
     const progress = new FetchProgress(bytes, terminal);
@@ -105,9 +105,9 @@ async function reusedFiles(listing: SourceListing, staging: string, directories:
   return linkEqualFiles(listing, directories.map((directory) => resolve(directory)), staging, { signal, except: new Set() });
 }
 
-/** As an agent asks before its first byte. What is linked, or was left by an interrupted fetch, has its blocks already. */
-async function refuseFull(staging: string, { files }: SourceListing): Promise<void> {
-  const lacking = await Promise.all(files.map(async ({ path, size }) => ({ path, size: Math.max(0, size - await allocated(staging, path)) })));
+/** As an agent asks before its first byte. What is linked, or was left by an interrupted fetch, has its blocks already. @param there all that can be there; nothing: any may */
+async function refuseFull(staging: string, { files }: SourceListing, there: ReadonlySet<string> | undefined): Promise<void> {
+  const lacking = await Promise.all(files.map(async ({ path, size }) => ({ path, size: there?.has(path) === false ? size : Math.max(0, size - await allocated(staging, path)) })));
   const { bavail, bsize, ffree, files: inodes } = await statfs(staging);
   const want = roomFor(lacking.filter(({ size }) => size > 0), bsize);
   const found = { bytes: bavail * bsize, inodes: inodes === 0 ? Infinity : ffree }; // File systems that make inodes as they need them say that they have none at all.
