@@ -1,5 +1,5 @@
 // GETs of objects as text for a connection of our own: the SDK says where the endpoint is and how a bucket is addressed there, the SDK's signer signs, with the SDK's
-// credentials. We only write it down; and sign ourselves what follows, where our first signature was the SDK's (sigv4.ts).
+// credentials. We only write it down.
 
 import { connect as connectTcp, isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -8,9 +8,9 @@ import type { ListedFile } from '../domain/source';
 import type { Connect } from './lane';
 import { CONNECT_TIMEOUT_MS } from './s3-client';
 import type { S3Handle } from './s3-client';
-import { EMPTY_SHA256, RequestSigner } from './sigv4';
-import type { Keys } from './sigv4';
 
+/** Of no body. */
+const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 /** Stands for every key while the SDK is asked for the URL of one. */
 const SOME_KEY = 'k';
 
@@ -32,7 +32,7 @@ interface Signer {
 interface SigningConfig {
   readonly region: () => Promise<string>;
   readonly signer: (scheme: { readonly name: string; readonly signingName: string; readonly signingRegion: string; readonly properties: object }) => Promise<Signer>;
-  readonly credentials: (options?: { readonly forceRefresh: boolean }) => Promise<Keys>;
+  readonly credentials: (options: { readonly forceRefresh: boolean }) => Promise<unknown>;
 }
 
 export class SignedRequests {
@@ -40,17 +40,13 @@ export class SignedRequests {
   clockOffsetMs = 0;
   readonly #s3: S3Handle;
   readonly #signer: Signer;
-  readonly #own: RequestSigner;
-  /** That our own signer says what the SDK's says; nothing before the first request. Where there is nothing to sign with, or it is signed in another way, it does not. */
-  #same: boolean | undefined;
   /** Where objects of this bucket are, up to the key. */
   readonly #place: Pick<Request, 'protocol' | 'hostname' | 'port' | 'path'>;
   #refreshing: Promise<unknown> | undefined;
 
-  private constructor(s3: S3Handle, signer: Signer, own: RequestSigner, place: Pick<Request, 'protocol' | 'hostname' | 'port' | 'path'>) {
+  private constructor(s3: S3Handle, signer: Signer, place: Pick<Request, 'protocol' | 'hostname' | 'port' | 'path'>) {
     this.#s3 = s3;
     this.#signer = signer;
-    this.#own = own;
     this.#place = place;
   }
 
@@ -58,7 +54,7 @@ export class SignedRequests {
   static async of(s3: S3Handle): Promise<SignedRequests> {
     const config = s3.client.config as unknown as SigningConfig;
     const [place, signingRegion] = await Promise.all([placeOf(s3), config.region()]);
-    return new SignedRequests(s3, await config.signer({ name: 'sigv4', signingName: 's3', signingRegion, properties: {} }), new RequestSigner(signingRegion), place);
+    return new SignedRequests(s3, await config.signer({ name: 'sigv4', signingName: 's3', signingRegion, properties: {} }), place);
   }
 
   /** GET of the bytes from `from` up to and without `to`; of the whole object where that is what they are. Pinned to what was listed. */
@@ -81,21 +77,12 @@ export class SignedRequests {
       ...(file.etag === undefined ? {} : { 'if-match': file.etag }),
     };
     const query: Record<string, string> = { ...asked, ...(file.versionId === undefined ? {} : { versionId: file.versionId }) };
-    const path = this.#place.path + file.key.split('/').map(escaped).join('/');
-    const search = Object.entries(query).map(([name, value]) => `${escaped(name)}=${escaped(value)}`).sort().join('&');
-    const signed = await this.#sign({ ...this.#place, method, path, query, headers }, search);
-    const lines = Object.entries(signed).map(([name, value]) => `${name}: ${value}`);
+    const request: Request = { ...this.#place, method, path: this.#place.path + file.key.split('/').map(escaped).join('/'), query, headers };
+    const signed = await this.#signer.sign(request, { signingDate: new Date(Date.now() + this.clockOffsetMs) });
+    const search = Object.entries(signed.query).map(([name, value]) => `${escaped(name)}=${escaped(value)}`).join('&');
+    const lines = Object.entries(signed.headers).map(([name, value]) => `${name}: ${value}`);
     for (const line of lines) if (/[\r\n]/.test(line)) throw new Error(`a header of the request for ${file.key} would be two`);
-    return `${method} ${path}${search === '' ? '' : `?${search}`} HTTP/1.1\r\n${lines.join('\r\n')}\r\nuser-agent: segue\r\n\r\n`;
-  }
-
-  async #sign(request: Request, search: string): Promise<Readonly<Record<string, string>>> {
-    const signingDate = new Date(Date.now() + this.clockOffsetMs);
-    const own = async (): Promise<Readonly<Record<string, string>>> => this.#own.sign({ ...request, search }, await (this.#s3.client.config as unknown as SigningConfig).credentials(), signingDate);
-    if (this.#same === true) return own();
-    const { headers } = await this.#signer.sign(request, { signingDate });
-    this.#same ??= headers['authorization'] !== undefined && headers['authorization'] === (await own())['authorization'];
-    return headers;
+    return `${method} ${request.path}${search === '' ? '' : `?${search}`} HTTP/1.1\r\n${lines.join('\r\n')}\r\nuser-agent: segue\r\n\r\n`;
   }
 
   /** New credentials from the provider, once for all lanes that ask at the same time. */
