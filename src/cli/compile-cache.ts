@@ -21,35 +21,42 @@ const IMPORTS = /\bimport\s*\(/;
 /** The part of a module that Node does not declare, and that tools which compile for require() have always replaced. */
 interface Compiling {
   exports: unknown;
-  _compile: (this: Compiling, content: string, filename: string) => unknown;
+  /** @param format since Node 22: `module` for what is no CommonJS */
+  _compile: (this: Compiling, content: string, filename: string, format?: unknown) => unknown;
 }
 
 /** By what a module says, not by where it lies: where packages are put is npm's to choose. */
 type Compiled = ReadonlyMap<string, Uint8Array>;
 
+interface Made {
+  /** Another Node's is no use to this one. */
+  readonly node: string;
+  readonly compiled: Compiled;
+}
+
 /** Every module required from now on is taken from there, where it is there. */
 export function useCompileCache(file: string): void {
-  let compiled: Compiled;
+  let made: Made;
   try {
-    compiled = deserialize(readFileSync(file)) as Compiled;
+    made = deserialize(readFileSync(file)) as Made;
   } catch {
     return; // Not built, or by something else.
   }
-  replaceCompile(compiled, () => undefined);
+  if (made.node === process.version) replaceCompile(made.compiled, () => undefined);
 }
 
 /** Every module required from now on is noted. Gives what `useCompileCache` reads, with all that was compiled until then. */
 export function recordCompileCache(): () => Uint8Array {
   const scripts = new Map<string, Script>();
   replaceCompile(new Map(), (key, script) => scripts.set(key, script));
-  return () => serialize(new Map([...scripts].map(([key, script]): readonly [string, Uint8Array] => [key, script.createCachedData()])));
+  return () => serialize({ node: process.version, compiled: new Map([...scripts].map(([key, script]): readonly [string, Uint8Array] => [key, script.createCachedData()])) } satisfies Made);
 }
 
 function replaceCompile(compiled: Compiled, note: (key: string, script: Script) => void): void {
   const { prototype } = Module as unknown as { readonly prototype: Compiling };
   const asEver = prototype._compile;
-  prototype._compile = function compile(this: Compiling, content: string, filename: string): unknown {
-    if (IMPORTS.test(content)) return Reflect.apply(asEver, this, [content, filename]);
+  prototype._compile = function compile(this: Compiling, content: string, filename: string, ...more: readonly unknown[]): unknown {
+    if (more[0] === 'module' || IMPORTS.test(content)) return Reflect.apply(asEver, this, [content, filename, ...more]);
     const source = content.replace(/^#!.*/, '');
     const key = createHash('sha1').update(source).digest('hex');
     const cachedData = compiled.get(key);

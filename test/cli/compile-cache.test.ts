@@ -62,7 +62,15 @@ test.each([['is not there', () => rmSync(join(scratch, 'cache'))], ['is somethin
   expect(inNode(USE)).toEqual({ ...AS_EVER(), said: 'one', rejected: [] });
 });
 
-test('one of another V8 is done without, module by module', () => {
-  inNode(`${RECORD.replace('recorded()', "(() => { const v8 = require('node:v8'); return v8.serialize(new Map([...v8.deserialize(recorded())].map(([key, data]) => [key, Buffer.from(data).fill(7, 0, 16)]))); })()")}`);
+/** Recorded, then changed. */
+const recordedBut = (change: string): string => RECORD.replace('recorded()', `(() => { const v8 = require('node:v8'); const made = v8.deserialize(recorded()); return v8.serialize(${change}); })()`);
+
+test('one that another V8 does not take is done without, module by module', () => {
+  inNode(recordedBut('{ ...made, compiled: new Map([...made.compiled].map(([key, data]) => [key, Buffer.from(data).fill(7, 0, 16)])) }'));
   expect(inNode(USE)).toEqual({ ...AS_EVER(), said: 'one', rejected: [true] });
+});
+
+test('one of another Node is not looked at, and nothing is compiled by us', () => {
+  inNode(recordedBut("{ ...made, node: 'v1.2.3' }"));
+  expect(inNode(USE)).toEqual({ ...AS_EVER(), said: 'one', rejected: [] });
 });
