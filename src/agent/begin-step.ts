@@ -32,7 +32,9 @@ export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): 
   if (before?.epoch !== token[0] && parts.journal.seeded) await parts.journal.update(model, (entry) => ({ ...entry, before: { epoch: token[0], version: promoted } }));
   await dropForeignPartial(parts, attempt);
   await tidyPartial(parts, model, 'kept');
-  await prune(parts, attempt, live);
+  // An attempt that overtook another one does not know yet what was served before both, and so cannot ask for it to be retained.
+  const known = parts.journal.entry(model).before?.version;
+  await prune(parts, { ...attempt, retain: [...attempt.retain, ...(known === undefined ? [] : [known])] }, live);
 }
 
 /** A number that was ever served here stands for that content; where the wanted one is known, nothing need be fetched to see that it is another. */

@@ -40,19 +40,22 @@ export class Fence {
     const order = compareTokens(attempt.token, token);
     if (order < 0 || (order === 0 && !open)) throw this.#stale(attempt);
     // `lost` belongs to the token that listed it: a greater one is a new decision by somebody.
-    if (order > 0) await this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: true, lost: undefined }));
+    if (order > 0) await this.#stopping(attempt, this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: true, lost: undefined })));
   }
 
-  /** Journals the token as closed, raising it where it never began here. A lower one is closed already. Where that cannot be written, what runs is stopped all the same. */
+  /** Journals the token as closed, raising it where it never began here. A lower one is closed already, and so may this one be. */
   async close(attempt: Attempt): Promise<void> {
-    if (compareTokens(attempt.token, this.journal.entry(attempt.model).token) < 0) return;
-    try {
-      await this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: false }));
-    } catch (error) {
-      const running = this.#running.get(attempt.model);
-      if (running !== undefined && compareTokens(running.attempt.token, attempt.token) <= 0) running.stop.abort(fail('StaleAttempt', `${attempt.model}: stopped by an abort that could not be journalled`, { model: attempt.model }));
-      throw error;
-    }
+    const { token, open } = this.journal.entry(attempt.model);
+    const order = compareTokens(attempt.token, token);
+    if (order < 0) return;
+    const written = this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: false }));
+    await (order > 0 || open ? this.#stopping(attempt, written) : written);
+  }
+
+  /** What may not act any more is stopped while the disk is still told so, and also where that fails: under the writes of a download the journal's own takes a tenth of a second. */
+  async #stopping(attempt: Attempt, written: Promise<void>): Promise<void> {
+    const stopped = this.#stopOlder(this.#running.get(attempt.model), attempt, 'its attempt is over');
+    await Promise.all([written, stopped]);
   }
 
   /** A new epoch is a new rollout: what is promoted now is what it would go back to, whatever its attempts promote. An agent that is not seeded does not know, and asks again. */
@@ -74,7 +77,7 @@ export class Fence {
     this.#effects.add(mine);
     const signal = AbortSignal.any([caller.signal, mine.stop.signal]);
     try {
-      await this.#stopOlder(older, attempt);
+      await this.#stopOlder(older, attempt, 'a newer call took over');
       const live: Live = { signal, report: caller.report, assert: () => { signal.throwIfAborted(); assert(); } };
       live.assert();
       return await effect(live);
@@ -86,9 +89,9 @@ export class Fence {
     }
   }
 
-  async #stopOlder(older: Running | undefined, attempt: Attempt): Promise<void> {
+  async #stopOlder(older: Running | undefined, attempt: Attempt, why: string): Promise<void> {
     if (older === undefined) return;
-    older.stop.abort(fail('StaleAttempt', `${attempt.model}: stopped, because a newer call took over`, { model: attempt.model }));
+    older.stop.abort(fail('StaleAttempt', `${attempt.model}: stopped, because ${why}`, { model: attempt.model }));
     await older.ended;
     if (compareTokens(older.attempt.token, attempt.token) < 0) await this.onOvertaken(older.attempt);
   }

@@ -13,7 +13,7 @@ export async function prune(parts: Parts, attempt: Attempt, live: Live): Promise
   const { model } = attempt;
   await lookUntilCertain(parts, model, live.signal);
   const entry = parts.journal.entry(model);
-  const needed = new Set<Version | undefined>([...listedOf(entry), ...attempt.retain, attempt.version, entry.promoted, entry.before?.version]);
+  const needed = new Set<Version | undefined>([...listedOf(entry), ...attempt.retain, attempt.version, entry.promoted]);
   for (const version of Object.keys(entry.staged) as Version[]) {
     const state = parts.observer.state(model, version, nowMs());
     if (needed.has(version) || (state !== undefined && state !== 'END')) continue;

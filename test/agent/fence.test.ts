@@ -110,10 +110,28 @@ test('models do not wait for each other', async () => {
 
 test('an effect that runs on after its token was closed is refused at its next irreversible act', async () => {
   const { fence } = await fenceAt([1, 1], true);
-  await fence.run(attempt(1, 1), caller(), async (live) => {
+  let closed: Promise<void> | undefined;
+  await fence.run(attempt(1, 1), caller(), (live) => {
     live.assert();
-    await fence.close(attempt(1, 1));
-    expect(() => live.assert()).toThrow('1.1 closed');
+    closed = fence.close(attempt(1, 1));
+    expect(() => live.assert()).toThrow('its attempt is over');
+    return Promise.resolve();
+  });
+  await closed;
+});
+
+test.each([['an abort', (fence: Fence) => fence.close(attempt(1, 1))], ['a greater token', (fence: Fence) => fence.open(attempt(1, 2))]])('%s stops what runs at once, while the disk is still told; asked again, it stops nobody', async (_by, ends) => {
+  const { fence } = await fenceAt([1, 1], true);
+  let written: Promise<void> | undefined;
+  await fence.run(attempt(1, 1), caller(), (live) => {
+    written = ends(fence);
+    expect(live.signal.aborted).toBe(true);
+    return Promise.resolve();
+  });
+  await written;
+  await fence.exclusively(attempt(1, 2), caller(), () => undefined, async (live) => {
+    await ends(fence);
+    expect(live.signal.aborted).toBe(false);
   });
 });
 

@@ -106,7 +106,7 @@ function performed(world: World, place: ServerName, child: Child): Effect | unde
     const order = compareTokens(input.token, host.token);
     if (order < 0 || (order === 0 && !host.open)) return { kind: 'refused', code: 'StaleAttempt' };
     const raised = order > 0 ? stopped(world, place, host.token) : world;
-    return did(hostOf(raised, place, { token: input.token, open: true, ...epochOf(hostAt(raised, place), input.token), ...pruned(hostAt(raised, place), child) }));
+    return did(hostOf(raised, place, { token: input.token, open: true, ...epochOf(hostAt(raised, place), input.token), ...pruned(hostAt(raised, place), child, host.before?.epoch === input.token[0] ? host.before.version : host.promoted) }));
   }
   if (!mayAct(host, input.token)) return { kind: 'refused', code: 'StaleAttempt' };
   if (acts === undefined) throw new Error(`${child.at} acts on no version`);
@@ -146,8 +146,8 @@ function unlisted(world: World, place: ServerName, version: Version, forget: boo
 }
 
 /** Directories that no list, no promotion and nobody's way back needs. */
-function pruned(host: Host, { input, before }: Child): Pick<Host, 'staged'> {
-  const kept = [...host.aspired, host.promoted, host.before?.version, input.version, (before ?? input.before)?.version];
+function pruned(host: Host, { input, before }: Child, known?: Version): Pick<Host, 'staged'> {
+  const kept = [...host.aspired, host.promoted, known, input.version, (before ?? input.before)?.version];
   return { staged: host.staged.filter((one) => kept.includes(one) || (host.states[one] !== undefined && host.states[one] !== 'END')) };
 }
 

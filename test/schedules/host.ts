@@ -67,7 +67,7 @@ export class Host {
     if (order > 0) { this.#raise(attempt.token); this.open = true; }
     this.effects.push(attempt.token);
     if (this.partial !== undefined && (this.partial.version !== attempt.version || this.partial.pin !== attempt.pin)) this.partial = undefined;
-    this.#prune(attempt);
+    this.#prune({ ...attempt, retain: [...attempt.retain, ...(this.before?.version === undefined ? [] : [this.before.version])] });
   }
 
   #act(step: keyof HostActivities, attempt: Attempt, version: Version): void {
@@ -123,7 +123,7 @@ export class Host {
   }
 
   #prune({ retain, version }: Attempt): void {
-    for (const one of this.staged.keys()) if (!this.aspired.includes(one) && !retain.includes(one) && one !== version && one !== this.promoted && one !== this.before?.version) this.staged.delete(one);
+    for (const one of this.staged.keys()) if (!this.aspired.includes(one) && !retain.includes(one) && one !== version && one !== this.promoted) this.staged.delete(one);
   }
 
   /** Its boot file names what was promoted; what was loading is gone, and perhaps killed it. */
