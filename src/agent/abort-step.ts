@@ -23,11 +23,12 @@ export async function abortAttempt(parts: Parts, attempt: Attempt, stop: Stop, l
   return proof;
 }
 
-/** A second call for the same token asks about the same stop. */
-export function stopOf({ stops }: Parts, { model, token }: Attempt): Stop {
+/** A second call for the same token and version asks about the same stop. */
+export function stopOf({ stops }: Parts, { model, token, version }: Attempt): Stop {
   const known = stops.get(model);
-  if (known !== undefined && compareTokens(known.token, token) === 0) return known;
-  const stop = { token, calledMs: nowMs() };
-  if (known === undefined || compareTokens(known.token, token) < 0) stops.set(model, stop);
+  const order = known === undefined ? 1 : compareTokens(token, known.token);
+  if (known !== undefined && order === 0 && known.version === version) return known;
+  const stop: Stop = { token, version, calledMs: order === 0 ? known?.calledMs ?? nowMs() : nowMs() };
+  if (order >= 0) stops.set(model, stop);
   return stop;
 }

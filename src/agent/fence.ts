@@ -24,6 +24,8 @@ export class Fence {
   /** Also those that were told to stop and have not ended. */
   readonly #effects = new Set<Running>();
   readonly #endedMs = new Map<ModelName, number>();
+  /** Why nothing begins any more. */
+  #closed: Error | undefined;
 
   /** @param onOvertaken called when the running effect of a lower token has ended, before the greater one's begins: the only moment at which what is left is the lower one's. */
   constructor(private readonly journal: Journal, private readonly onOvertaken: (lower: Attempt) => Promise<void> = () => Promise.resolve()) {}
@@ -78,6 +80,7 @@ export class Fence {
     const signal = AbortSignal.any([caller.signal, mine.stop.signal]);
     try {
       await this.#stopOlder(older, attempt, 'a newer call took over');
+      if (this.#closed !== undefined) throw this.#closed;
       const live: Live = { signal, report: caller.report, assert: () => { signal.throwIfAborted(); assert(); } };
       live.assert();
       return await effect(live);
@@ -109,6 +112,7 @@ export class Fence {
 
   /** At the end of the agent: stops everything and awaits it. */
   async stopAll(reason: Error): Promise<void> {
+    this.#closed = reason;
     const all = [...this.#running.values()];
     for (const one of all) one.stop.abort(reason);
     await Promise.all(all.map((one) => one.ended));

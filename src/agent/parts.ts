@@ -1,6 +1,6 @@
 // What the steps of one agent share. Made once, in agent.ts.
 
-import type { FleetName, ModelName, ServerName, Token } from '../domain/names';
+import type { FleetName, ModelName, ServerName, Token, Version } from '../domain/names';
 import type { Diagnosis } from '../domain/diagnosis';
 import type { StopResult } from '../domain/host';
 import type { ServingClient } from '../serving/client';
@@ -24,6 +24,8 @@ export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) 
 /** One stop, perhaps asked for more than once. */
 export interface Stop {
   readonly token: Token;
+  /** What the caller wants proven off the list; one that names none is told nothing about it. */
+  readonly version: Version | undefined;
   /** performance clock: the first call. */
   readonly calledMs: number;
   /** From there to the moment nothing of the attempt could act; absent until then. */

@@ -39,10 +39,11 @@ export function useCompileCache(file: string): void {
   let made: Made;
   try {
     made = deserialize(readFileSync(file)) as Made;
+    if (made.node !== process.version || !(made.compiled instanceof Map)) return;
   } catch {
     return; // Not built, or by something else.
   }
-  if (made.node === process.version) replaceCompile(made.compiled, () => undefined);
+  replaceCompile(made.compiled, () => undefined);
 }
 
 /** Every module required from now on is noted. Gives what `useCompileCache` reads, with all that was compiled until then. */

@@ -36,10 +36,14 @@ interface PutPart extends Range {
 /** Of a file that is whole and open. Rejects as DiskFailed. */
 export async function secondLook(s3: S3Handle, file: PartFile, wanted: Wanted, broken: BrokenBodyError, options: LookOptions): Promise<SecondLook> {
   const parts = wasPutInParts(file.listed) ? await putParts(s3, file.listed, options) : [];
+  options.signal.throwIfAborted();
   const again = await overTrueParts(file, wanted, parts, broken);
   if (again === undefined) return { broken: again, good: [] };
   const good: Range[] = [];
-  for (const { from, to, wanted: { sum, hex } } of parts) if (sum !== undefined && await file.sumOf(sum, { from, to }) === hex) good.push({ from, to });
+  for (const { from, to, wanted: { sum, hex } } of file.isWhole ? [] : parts) {
+    options.signal.throwIfAborted();
+    if (sum !== undefined && await file.sumOf(sum, { from, to }) === hex) good.push({ from, to });
+  }
   return { broken: again, good: good.length === parts.length ? [] : good };
 }
 

@@ -87,11 +87,14 @@ export class HashThreads {
   }
 
   /** Makes, writes, hashes and closes a file whose bytes lie in the shared memory; they are not needed any more once `done` is called. That is never after `close`. */
-  put(file: WholeFile, done: (put: Put) => void): void {
+  /** @param by the thread that put this file before. Gives the one that does now. */
+  put(file: WholeFile, by: number | undefined, done: (put: Put) => void): number {
     const threads = Array.from({ length: THREADS }, (_, index) => this.#thread(index));
-    const thread = threads.reduce((least, one) => (one.putting < least.putting ? one : least));
+    const index = by ?? threads.reduce((least, one, at) => (one.putting < (threads[least]?.putting ?? 0) ? at : least), 0);
+    const thread = this.#thread(index);
     thread.putting++;
     if (thread.puts.push({ file, done }) === 1) setImmediate(() => this.#send(thread));
+    return index;
   }
 
   #send(thread: Thread): void {

@@ -76,6 +76,7 @@ export class PartFile {
   #directFd = -1;
   /** Where a thread puts it, whole. */
   #place: string | undefined;
+  #thread: number | undefined;
   #sums: readonly Sum[] = [];
 
   constructor(listed: ListedFile, manifestSha256: string | undefined, options: PartFileOptions) {
@@ -176,8 +177,11 @@ export class PartFile {
     const cut = ring.cut(1);
     const { wanted } = this;
     if (cut === undefined || wanted === undefined) throw new Error(`${this.listed.path} came before it was said what it is held against`);
-    this.#options.hashes.put({ path: place, at: cut.slab.bytes.byteOffset, length: size, sums: this.#sums.map((sum) => ({ name: nameOf(sum), sum })), durable: this.#options.durable }, ({ error, digests }) => {
+    const run = this.restarts;
+    // Always by the same thread, so that an answer that was thrown away is never written after the one that counts.
+    this.#thread = this.#options.hashes.put({ path: place, at: cut.slab.bytes.byteOffset, length: size, sums: this.#sums.map((sum) => ({ name: nameOf(sum), sum })), durable: this.#options.durable }, this.#thread, ({ error, digests }) => {
       ring.release(cut.slab);
+      if (run !== this.restarts) return;
       if (error !== undefined) this.#options.onFailure(diskFailure(this.listed.path, Object.assign(new Error(error.message), { code: error.code })));
       else if (digests !== undefined) {
         this.#unwritten = this.#unhashed = 0;

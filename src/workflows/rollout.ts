@@ -6,7 +6,7 @@ import {
 } from '@temporalio/workflow';
 import { ABORT_SECONDS, LONGEST_UNTOLD_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS, TOLD_WITHIN_SECONDS, UNTOLD_SECONDS } from '../domain/bounds';
 import { unreachable, type Failure } from '../domain/failures';
-import { formatToken, type ServerName } from '../domain/names';
+import { formatToken, type ServerName, type Version } from '../domain/names';
 import { claimRequest, settlement } from '../domain/fleet-io';
 import { planRollout, type Action, type Plan, type StartGoal } from '../domain/rollout';
 import * as happened from '../domain/rollout-state';
@@ -26,7 +26,7 @@ import { endOf, failedWith, isTaken, messageOf, refusal, startedBefore, whoAndWh
 import { transition } from './transition';
 
 /** One transition of one server: by server and attempt, because the next may begin while the one before is being stopped. */
-interface Child { readonly server: ServerName; readonly attempt: number; readonly scope: CancellationScope; handle?: ChildWorkflowHandle<typeof transition>; over?: true }
+interface Child { readonly server: ServerName; readonly attempt: number; readonly version: Version | undefined; readonly scope: CancellationScope; handle?: ChildWorkflowHandle<typeof transition>; over?: true }
 
 function keyOf(server: ServerName, attempt: number): string {
   return `${server}/${attempt}`;
@@ -226,7 +226,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
     const token = happened.tokenOf(current, attempt);
     const scope = new CancellationScope();
     const key = keyOf(server, attempt);
-    const child: Child = { server, attempt, scope };
+    const child: Child = { server, attempt, version: goal.version, scope };
     children[key] = child;
     try {
       const { end, report } = await told(child, scope.run(async () => {
@@ -271,10 +271,11 @@ export async function rollout(input: unknown): Promise<Verdict> {
     void getExternalWorkflowHandle(child.handle.workflowId).cancel().catch(() => undefined);
   }
 
-  async function closeToken({ server, attempt }: Child): Promise<void> {
+  /** Names the version as the transition does: whether that is off the list is part of the proof. */
+  async function closeToken({ server, attempt, version }: Child): Promise<void> {
     const { request: { fleet, model } } = known();
     const token = happened.tokenOf(known(), attempt);
-    await hostCalls({ fleet, server }, `stop ${model} at ${formatToken(token)}`, ABORT_SECONDS).abortAttempt({ fleet, server, model, token, retain: [] });
+    await hostCalls({ fleet, server }, `stop ${model} at ${formatToken(token)}`, ABORT_SECONDS).abortAttempt({ fleet, server, model, token, retain: [], ...(version === undefined ? {} : { version }) });
   }
 
   async function told<T>(child: Child, result: Promise<T>): Promise<T> {

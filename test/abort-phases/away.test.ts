@@ -147,7 +147,7 @@ const scenarios = {
     await until(() => loading(stage, next), LONG_MS);
     await second.signal('abort', {});
     await engine.restart();
-    await until(() => !journalOf(stage).open && journalOf(stage).candidate === undefined, LONG_MS);
+    await until(() => !journalOf(stage).open && journalOf(stage).candidate === undefined, 2 * LONG_MS);
     release();
     await expectCleanAbort(stage, second, before, { end: 'wentBack' });
   },
@@ -161,4 +161,4 @@ beforeAll(() => {
   }
 });
 
-test.each(Object.keys(scenarios))('%s', (name) => results[name], 180_000);
+test.each(Object.keys(scenarios))('%s', (name) => results[name], 300_000);

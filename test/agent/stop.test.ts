@@ -288,6 +288,11 @@ test('a candidate on a server that is away is journalled as gone at once, and pr
   await world.the.reloadConfig(attempt, call());
   await world.simulator?.stop();
   await expect(world.the.abortAttempt(attempt, call())).rejects.toMatchObject({ code: 'ServerUnreachable' });
+  // Whoever names no version asks for no proof of one, and his answer is nobody else's.
+  const { version: _version, ...nameless } = attempt;
+  const early = world.the.abortAttempt(nameless, call());
+  await expect(world.the.abortAttempt(attempt, call())).rejects.toMatchObject({ code: 'ServerUnreachable' });
+  await early.catch(() => undefined);
   await world.startServer();
   const { proof, view } = await until(async () => world.the.abortAttempt(attempt, call()).catch(() => undefined), 'the proof is given');
   expect(proof).toMatchObject({ aspired: false });

@@ -129,7 +129,7 @@ export function entriesAfter(number: number, done: number): readonly ModelEntry[
 function entriesOf(number: number): readonly ModelEntry[] {
   const [version, pin, digest] = [versionOf(number), pinOf(number), digestOfContent(number)];
   const before = settled(number - 1);
-  const opened = { ...before, token: [number, 1] as const, open: true };
+  const opened = { ...before, token: [number, 1] as const, open: true, before: beforeOf(number) };
   const owned = { ...opened, partial: { version, pin } };
   const staging = { ...owned, staged: { ...before.staged, [version]: { digest, pin, heldAgainst } } };
   const { partial: _partial, ...staged } = staging;
@@ -143,5 +143,10 @@ function settled(number: number): ModelEntry {
   if (number === 0) return freshEntry;
   const [version, pin] = [versionOf(number), pinOf(number)];
   const digest = digestOfContent(number);
-  return { ...freshEntry, token: [number, 1], open: true, aspired: [version], promoted: version, staged: { [version]: { digest, pin, heldAgainst } }, served: { [version]: digest } };
+  return { ...freshEntry, token: [number, 1], open: true, before: beforeOf(number), aspired: [version], promoted: version, staged: { [version]: { digest, pin, heldAgainst } }, served: { [version]: digest } };
+}
+
+/** What was promoted when this version's token came. */
+function beforeOf(number: number): NonNullable<ModelEntry['before']> {
+  return { epoch: number, ...(number === 1 ? {} : { version: versionOf(number - 1) }) };
 }
