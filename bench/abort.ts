@@ -13,7 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { heldBy } from '../src/cli/demo/proc';
-import type { FleetState } from '../src/domain/fleet';
+import type { FleetState } from '../src/domain/fleet-facts';
 import type { Status } from '../src/domain/status';
 import type { Proof } from '../src/domain/view';
 import { startS3 } from '../src/testing/s3/server';

@@ -2,7 +2,8 @@
 
 import { ApplicationFailure, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, WorkflowUpdateFailedError, type Client } from '@temporalio/client';
 import { defineUpdate } from '@temporalio/workflow';
-import type { ClaimRequest, ClosedRun, RolloutRef, Settlement } from '../domain/fleet';
+import type { ClosedRun } from '../domain/fleet';
+import type { ClaimRequest, RolloutRef, Settlement } from '../domain/fleet-facts';
 import { agentQueue, CONTROL_QUEUE, fleetWorkflowId, type FleetName, type ServerName } from '../domain/names';
 import type { RolloutRequest } from '../domain/request';
 import type { Claim } from '../domain/rollout-facts';

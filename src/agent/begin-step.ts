@@ -16,16 +16,17 @@ import { tidyPartial } from './tidy';
 /** Runs after the fence has opened for this token and the older effect of the model, if any, has ended. Twice is once. */
 export async function beginAttempt(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
   const { model, token } = attempt;
-  refuseReused(parts, attempt);
-  await lookUntilCertain(parts, model, live.signal);
-  await refuseUnmanageable(parts);
-  await untilSeeded(parts, live);
-  await parts.list.refuseForeign(model);
+  // First, as an abort of the earlier attempt would: also where the server is away, or this attempt is refused.
   const { candidate } = parts.journal.entry(model);
   if (candidate !== undefined && compareTokens(candidate.token, token) < 0) {
     live.report({ step: 'beginAttempt', waiting: `${model}/${candidate.version} of an earlier attempt to leave the list` });
     await withdrawCandidate(parts, model, candidate.token, live);
   }
+  refuseReused(parts, attempt);
+  await lookUntilCertain(parts, model, live.signal);
+  await refuseUnmanageable(parts);
+  await untilSeeded(parts, live);
+  await parts.list.refuseForeign(model);
   live.assert();
   const { before, promoted } = parts.journal.entry(model);
   // Where the fence raised the token before this agent was seeded.

@@ -1,6 +1,6 @@
 // What a rollout asks of its fleet, and its last word to it.
 
-import type { ClaimRequest, RolloutRef, Settlement } from './fleet';
+import type { ClaimRequest, RolloutRef, Settlement } from './fleet-facts';
 import type { ServerName, Version } from './names';
 import type { RolloutRequest } from './request';
 import { names, serverOf, type Claim, type RolloutState } from './rollout-facts';

@@ -1,6 +1,7 @@
 // What a fleet does next: whom it tells, what it starts, whom it checks, and why it rests. A value in, a value out.
 
-import { servedSomewhere, type RolloutRef, type FleetState, type Member, type ModelState, type OwnRollout, type SupersededRef } from './fleet';
+import { servedSomewhere } from './fleet';
+import type { RolloutRef, FleetState, Member, ModelState, OwnRollout, SupersededRef } from './fleet-facts';
 import type { Drift } from './host';
 import type { ModelName, ServerName, Version } from './names';
 import type { Stable } from './rollout-facts';

@@ -1,6 +1,6 @@
 // What a person is shown of a fleet: by `segue fleet get` and on its page in the Temporal UI.
 
-import type { FleetState, Member, ModelState } from './fleet';
+import type { FleetState, Member, ModelState } from './fleet-facts';
 import { behindOf, type FleetPlan, type FleetWaiting } from './fleet-plan';
 import type { ModelFact } from './host';
 import type { ModelName } from './names';

@@ -1,7 +1,6 @@
 // One file of a version while its parts arrive, in any order: each piece to its place on the disk, and, in the file's order, to its checksums.
 
-import { spawn } from 'node:child_process';
-import { close, constants, fdatasync, ftruncate, open } from 'node:fs';
+import { close, fdatasync, ftruncate } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ListedFile } from '../domain/source';
 import { partsOf, wantedOf } from './authority';
@@ -11,11 +10,12 @@ import type { Sum } from './checksum';
 import type { DiskWrites } from './disk-writes';
 import { hashInline } from './hash-threads';
 import type { Digests, FileHash, HashThreads } from './hash-threads';
+import { openDirect, reserve } from './large-file';
 import { SLAB_BYTES } from './slabs';
 import type { Slab, SlabRing } from './slabs';
 import { createFile, diskFailure, placeOf, reopenFile } from './staged-file';
 
-const [openFile, closeFile, truncateTo, syncData] = [promisify(open), promisify(close), promisify(ftruncate), promisify(fdatasync)];
+const [closeFile, truncateTo, syncData] = [promisify(close), promisify(ftruncate), promisify(fdatasync)];
 
 /** Asking a thread costs about 30 µs of the reading one; hashing this much costs it 150. */
 const INLINE_BYTES = 256 * 1024;
@@ -296,21 +296,4 @@ async function onDisk<T>(path: string, act: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw diskFailure(path, error);
   }
-}
-
-/**
- * The file's blocks, before its bytes: writes past the page cache to blocks that are there run side by side, others one by one (1.0 s against 1.5 to 2.0 for 2 GiB). Node
- * has no fallocate(2), so the command of that name does it where there is one; without it the file only gets its length.
- */
-function reserve(fd: number, size: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const child = spawn('fallocate', ['--length', String(size), '/dev/fd/3'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
-    child.once('error', () => resolve(false)).once('exit', (code) => resolve(code === 0));
-  });
-}
-
-/** A second descriptor of the same file, past the page cache; none where this file system, or this system, has no such thing. */
-async function openDirect(fd: number): Promise<number> {
-  if (constants.O_DIRECT === undefined) return -1;
-  return openFile(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_DIRECT).catch(() => -1);
 }

@@ -4,7 +4,7 @@
 import type { Connection } from '@temporalio/client';
 import { Client, QueryNotRegisteredError, QueryRejectedError, WorkflowNotFoundError } from '@temporalio/client';
 import type { Seed } from '../agent/seed';
-import type { FleetState, Member, ModelState } from '../domain/fleet';
+import type { FleetState, Member, ModelState } from '../domain/fleet-facts';
 import type { Announcement } from '../domain/host';
 import type { FleetName, ModelName, ServerName } from '../domain/names';
 import { CONTROL_QUEUE, fleetWorkflowId } from '../domain/names';

@@ -4,7 +4,7 @@ import { allHandlersFinished, ApplicationFailure, condition, continueAsNew, getE
 import { EMPTY_FLEET_SECONDS, FLEET_HISTORY_EVENTS } from '../domain/bounds';
 import { unreachable, type SegueError } from '../domain/failures';
 import * as happened from '../domain/fleet';
-import type { FleetState } from '../domain/fleet';
+import type { FleetState, RolloutRef } from '../domain/fleet-facts';
 import { planFleet, type FleetAction, type FleetPlan } from '../domain/fleet-plan';
 import { fleetDetails } from '../domain/fleet-status';
 import type { FleetName, ModelName, ServerName, Version } from '../domain/names';
@@ -121,7 +121,7 @@ export async function fleet(input: { readonly fleet: FleetName; readonly state?:
   }
 
   /** No answer is no fact: it is asked again at the next check. */
-  async function check(servers: readonly ServerName[], holders: readonly happened.RolloutRef[]): Promise<void> {
+  async function check(servers: readonly ServerName[], holders: readonly RolloutRef[]): Promise<void> {
     if (holders.length > 0) {
       const closed = await checkRuns({ runs: holders }).catch(() => []);
       apply(happened.holdersGone(state, closed, Date.now()));

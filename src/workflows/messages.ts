@@ -1,7 +1,7 @@
 // Every message a workflow of ours takes, by the name people type. Each verb takes exactly one JSON object, because Temporal's UI sends one payload.
 
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { ClaimRequest, FleetState, Settlement } from '../domain/fleet';
+import type { ClaimRequest, FleetState, Settlement } from '../domain/fleet-facts';
 import type { Announcement, Progress } from '../domain/host';
 import type { ServerName, Token } from '../domain/names';
 import type { Claim, ServerReport } from '../domain/rollout-facts';

@@ -1,7 +1,7 @@
 // What came with a signal, from whoever could send one. A handler that throws would fail the workflow task again and again, and nobody would be served any more.
 
 import { log } from '@temporalio/workflow';
-import type { Settlement } from '../domain/fleet';
+import type { Settlement } from '../domain/fleet-facts';
 import type { Announcement, Progress } from '../domain/host';
 import { isName } from '../domain/names';
 import type { ServerReport } from '../domain/rollout-facts';

@@ -4,6 +4,7 @@ import { startAgent } from '../../src/agent/agent';
 import type { Attempt } from '../../src/domain/host';
 import type { FleetName, ModelName, ServerName, Version } from '../../src/domain/names';
 import { nextStep } from '../../src/domain/transition';
+import { servedBefore } from '../../src/domain/view';
 
 interface Order {
   readonly root: string;
@@ -22,13 +23,15 @@ async function drive(order: Order): Promise<void> {
   const agent = await startAgent({ ...where, root: order.root, serving: order.serving, pollSeconds: 0.2 });
   const source = { uri: `s3://models/half/${version}/`, endpoint: order.endpoint, region: 'us-east-1', credentials: 'anonymous' };
   const { pin } = await agent.resolveSource({ ...where, model, version, source }, call);
-  const attempt: Attempt = { ...where, model, token: [Number(version), 1], version, source, pin, retain: [] };
+  let attempt: Attempt = { ...where, model, token: [Number(version), 1], version, source, pin, retain: [] };
   const began = (step: string): void => {
     console.log(step);
     if (order.dieIn?.step === step) setTimeout(() => process.kill(process.pid, 'SIGKILL'), order.dieIn.afterMs);
   };
   began('beginAttempt');
   let view = await agent.beginAttempt(attempt, call);
+  const before = servedBefore(view, attempt.token)?.version;
+  attempt = { ...attempt, retain: before === undefined ? [] : [before] }; // As the transition asks, in every later step.
   for (;;) {
     const next = nextStep({ version, pin, mode: 'availability' }, view);
     if (next.kind !== 'step') break;

@@ -141,3 +141,16 @@ test('the fence falls at once, before the disk has it', async () => {
   await expect(fence.run(attempt(1, 1), caller(), async () => undefined)).rejects.toMatchObject({ code: 'StaleAttempt' });
   await raised;
 });
+
+test('once it is being closed nothing begins, also what was waiting for an older effect to end', async () => {
+  const { fence } = await fenceAt([1, 1], true);
+  let end: () => void = () => undefined;
+  const running = fence.run(attempt(1, 1), caller(), () => new Promise<void>((resolve) => { end = resolve; }));
+  await new Promise(setImmediate);
+  const waiting = fence.run(attempt(1, 1), caller(), () => Promise.resolve('it ran'));
+  const closing = fence.stopAll(new Error('the agent is stopping'));
+  end();
+  await Promise.all([running, closing]);
+  await expect(waiting).rejects.toThrow('the agent is stopping');
+  await expect(fence.run(attempt(1, 1), caller(), () => Promise.resolve('it ran'))).rejects.toThrow('the agent is stopping');
+});

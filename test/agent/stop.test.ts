@@ -299,3 +299,18 @@ test('a candidate on a server that is away is journalled as gone at once, and pr
   expect(view).toMatchObject({ aspired: ['1'], promoted: '1' });
   expect(world.listed()).toEqual({ half: ['1'] });
 });
+
+test('a greater token takes the lower one\'s candidate off the journalled list at once, also while the server is away', async () => {
+  world = await World.start({ 1: 'two', 2: 'three' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  world.simulator?.faults.delay({ what: 'load', version: 2n, ms: 60_000 });
+  const attempt = await world.attempt('2', [2, 1]);
+  await world.stage(attempt);
+  await world.the.reloadConfig(attempt, call());
+  await world.simulator?.stop();
+  const beginning = outcome(world.the.beginAttempt({ ...attempt, token: [2, 2] }, call()));
+  await until(() => !readFileSync(join(world.root, 'journal.json'), 'utf8').includes('"candidate"'), 'nothing wants the candidate any more', 5_000);
+  expect(await beginning).toMatchObject({ code: 'ServerUnreachable' });
+  await world.startServer();
+  expect(await until(async () => world.the.beginAttempt({ ...attempt, token: [2, 2] }, call()).catch(() => undefined), 'it begins')).toMatchObject({ aspired: ['1'], promoted: '1' });
+});

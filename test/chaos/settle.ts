@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { heldBy } from '../../src/cli/demo/proc';
-import type { FleetState, Member, ModelState } from '../../src/domain/fleet';
+import type { FleetState, Member, ModelState } from '../../src/domain/fleet-facts';
 import { behindOf } from '../../src/domain/fleet-plan';
 import type { ModelName } from '../../src/domain/names';
 import { bootVersions, diskVersions, entryOf, memoryVersions, stagingNames, statesOf } from './look';

@@ -1,5 +1,5 @@
 import { changes, lines } from '../../src/cli/fleet/show';
-import type { FleetState, Member, ModelState } from '../../src/domain/fleet';
+import type { FleetState, Member, ModelState } from '../../src/domain/fleet-facts';
 
 const NOW = 1_700_000_100_000;
 const AT = '2023-11-14 22:15:00';

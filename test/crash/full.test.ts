@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { roomFor } from '../../src/domain/room';
 import { PART_LOG_NAME } from '../../src/source/part-log';
 import { makeSmallFileSystem, reasonNoSmallFileSystem, type SmallFileSystem } from '../setup/small-file-system';
+import { reasonInName, wherePossible } from '../setup/where-possible';
 import { call, until, v, World } from '../agent/world';
 import { rootsContent } from './contents';
 
@@ -19,8 +20,7 @@ test('files take whole blocks and an inode each, as do their directories', () =>
 });
 
 const why = reasonNoSmallFileSystem();
-const here = why === undefined || process.env['CI'] !== undefined ? describe : describe.skip;
-here(`on a file system of 8 MiB${why === undefined ? '' : ` (${why})`}`, () => {
+wherePossible(describe, why)(`on a file system of 8 MiB${reasonInName(why)}`, () => {
   let disk: SmallFileSystem;
   let world: World;
 

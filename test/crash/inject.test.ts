@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findStrace, reasonNoStrace } from '../setup/strace';
+import { reasonInName, wherePossible } from '../setup/where-possible';
 import { acknowledged, violations } from './check';
 import { compileWriter } from './compiled';
 import { Durability } from './durability';
@@ -19,8 +20,7 @@ const directory = mkdtempSync(join(tmpdir(), 'segue-crash-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const why = reasonNoStrace();
-const here = why === undefined || process.env['CI'] !== undefined ? describe : describe.skip;
-here(`at every call, for n = 1, 2, 3 … until none is left${why === undefined ? '' : ` (${why})`}`, () => {
+wherePossible(describe, why)(`at every call, for n = 1, 2, 3 … until none is left${reasonInName(why)}`, () => {
   let strace: string;
   let program: string;
   beforeAll(async () => {

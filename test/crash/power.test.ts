@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reasonNoLoopFileSystem } from '../setup/loop-file-system';
+import { reasonInName, wherePossible } from '../setup/where-possible';
 import { compileWriter } from './compiled';
 import { STEPS } from './life';
 import { cutPower } from './power';
@@ -17,8 +18,7 @@ const program = compileWriter(directory);
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const why = reasonNoLoopFileSystem();
-const here = why === undefined || process.env['CI'] !== undefined ? describe : describe.skip;
-here(`power cuts on ext4${why === undefined ? '' : ` (${why})`}`, () => {
+wherePossible(describe, why)(`power cuts on ext4${reasonInName(why)}`, () => {
   test('nothing acknowledged is lost, nothing torn is seen, and the work goes on, 200 times', async () => {
     const { kept, duringStep, violations } = await cutPower(program, { samples: 200, seed: 20261121 });
     expect(violations).toEqual([]);

@@ -1,4 +1,5 @@
-import { announced, checked, claim, emptyFleet, holdersGone, left, modelOf, ownLost, ownStarted, reasonNotRetirable, reasonNotRollback, repairing, retireAsked, rollbackAsked, settle as settleAt, supersededTold, verbRefused, verbTaken, type FleetState, type Settlement } from '../../src/domain/fleet';
+import { announced, checked, claim, emptyFleet, holdersGone, left, modelOf, ownLost, ownStarted, reasonNotRetirable, reasonNotRollback, repairing, retireAsked, rollbackAsked, settle as settleAt, supersededTold, verbRefused, verbTaken } from '../../src/domain/fleet';
+import type { FleetState, Settlement } from '../../src/domain/fleet-facts';
 import { behindOf, planFleet as planAt } from '../../src/domain/fleet-plan';
 import { driftLines, fleetDetails } from '../../src/domain/fleet-status';
 import type { Announcement, Drift, ModelFact } from '../../src/domain/host';

@@ -2,7 +2,7 @@
 // Time is what the planner waits for: when nothing else is to be done, it has passed.
 
 import * as fleets from '../../src/domain/fleet';
-import type { FleetState } from '../../src/domain/fleet';
+import type { FleetState } from '../../src/domain/fleet-facts';
 import { behindOf, planFleet } from '../../src/domain/fleet-plan';
 import type { Announcement } from '../../src/domain/host';
 import type { Digest, FleetName, ModelName, ServerName, Version } from '../../src/domain/names';

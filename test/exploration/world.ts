@@ -2,7 +2,7 @@
 // out their plans here is the shortest thing that keeps the promises the agent's own tests hold it to. Time does not exist: whatever may happen may happen next.
 
 import * as fleets from '../../src/domain/fleet';
-import type { FleetState } from '../../src/domain/fleet';
+import type { FleetState } from '../../src/domain/fleet-facts';
 import { compareTokens, type Digest, type FleetName, type ModelName, type Pin, type ServerName, type Token, type Version } from '../../src/domain/names';
 import type { Mode, RolloutRequest } from '../../src/domain/request';
 import { planRollout, type Action } from '../../src/domain/rollout';

@@ -3,7 +3,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../src/cli/run';
-import type { FleetState, Member } from '../../src/domain/fleet';
+import type { FleetState, Member } from '../../src/domain/fleet-facts';
 import type { Announcement } from '../../src/domain/host';
 import { captured } from '../cli/captured';
 import { until } from '../setup/until';

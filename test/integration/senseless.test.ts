@@ -1,6 +1,6 @@
 // What nobody should send, and what the Temporal UI lets everybody do: the fleet and its rollouts live on. On real parts.
 
-import type { FleetState } from '../../src/domain/fleet';
+import type { FleetState } from '../../src/domain/fleet-facts';
 import { run } from '../../src/cli/run';
 import { captured } from '../cli/captured';
 import { until } from '../setup/until';

@@ -2,7 +2,7 @@
 
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FleetState } from '../../src/domain/fleet';
+import type { FleetState } from '../../src/domain/fleet-facts';
 import type { Verdict } from '../../src/domain/verdict';
 import { until } from '../setup/until';
 import { keepHistories } from './record';

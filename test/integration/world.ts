@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import type { FleetState, Member } from '../../src/domain/fleet';
+import type { FleetState, Member } from '../../src/domain/fleet-facts';
 import type { Status } from '../../src/domain/status';
 import type { Verdict } from '../../src/domain/verdict';
 import { startS3, type S3Server } from '../../src/testing/s3/server';

@@ -32,7 +32,7 @@ export const MUTANTS: readonly Mutant[] = [
   transition("goal.keep !== undefined && view.aspired.includes(goal.keep) ? { kind: 'waiting'", "goal.keep === undefined && view.aspired.includes(goal.keep as never) ? { kind: 'waiting'", 'no gate is waited at'),
 
   rollout("if (state.wish.kind !== 'serve' || failureOf(state) !== undefined) return planEnding", "if (state.wish.kind !== 'serve') return planEnding", 'a failure does not end it'),
-  rollout("if (running.length > 0 || state.resolving !== undefined) return { phase, actions: [...stops", "if (false as boolean) return { phase, actions: [...stops", 'it ends while its work still runs'),
+  rollout("if (running.length > 0 || state.resolving !== undefined) return { phase: 'stopping', actions: [...stops", "if (false as boolean) return { phase: 'stopping', actions: [...stops", 'it ends while its work still runs'),
   rollout("case 'abort': return planBack(state, 'aborted', undefined);", "case 'abort': return finish(state, 'aborted', undefined);", 'an abort leaves the candidate where it is'),
   rollout("case 'rollback': return planBack(state, 'rolledBack', undefined);", "case 'rollback': return finish(state, 'rolledBack', undefined);", 'a rollback goes back nowhere'),
   rollout("if (server.before === undefined) return false;", 'if (server.before === undefined) return true;', 'what nobody saw before is unloaded'),

@@ -16,6 +16,7 @@ import { putWhole, WHOLE_FROM_FILES } from '../../src/source/whole-file';
 import { makeSmallFileSystem, reasonNoSmallFileSystem } from '../setup/small-file-system';
 import { findStrace, reasonNoStrace } from '../setup/strace';
 import { until } from '../setup/until';
+import { reasonInName, wherePossible } from '../setup/where-possible';
 import { failureOf } from './failing';
 import { kit, noise, openBelow, sha } from './kit';
 import type { Kit } from './kit';
@@ -93,7 +94,7 @@ test('what lies under the name of one gives way and is never written through: a 
 });
 
 const noDisk = reasonNoSmallFileSystem();
-(noDisk === undefined ? test : test.skip)(`a disk that fills up is told by its name${noDisk === undefined ? '' : ` (${noDisk})`}`, async () => {
+wherePossible(test, noDisk)(`a disk that fills up is told by its name${reasonInName(noDisk)}`, async () => {
   const disk = await makeSmallFileSystem({ bytes: 16 * 1024 * KIB, inodes: 400 });
   try {
     disk.leaveBytes(5 * 1024 * KIB);
@@ -137,7 +138,7 @@ test('what a killed fetch had written of them whole is not fetched again', async
 });
 
 const noTrace = reasonNoStrace();
-(noTrace === undefined ? test : test.skip)(`segue fetch syncs each of them before it is closed${noTrace === undefined ? '' : ` (${noTrace})`}`, async () => {
+wherePossible(test, noTrace)(`segue fetch syncs each of them before it is closed${reasonInName(noTrace)}`, async () => {
   const scratch = mkdtempSync(join(tmpdir(), 'segue-traced-'));
   const [trace, dest] = [join(scratch, 'trace'), join(scratch, '1')];
   const child = spawn(await findStrace(), ['-f', '-y', '-qq', '-e', 'trace=fdatasync,close', '-o', trace, process.execPath, '-r', join(ROOT, 'tools/ts.cjs'), join(ROOT, 'src/cli/main.ts'), 'fetch', k.ref.uri, dest, '--endpoint', k.s3.url, '--credentials', 'anonymous'], { stdio: 'ignore' });

@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import type { FleetState, Member } from '../../src/domain/fleet';
+import type { FleetState, Member } from '../../src/domain/fleet-facts';
 import { startS3, type S3Server } from '../../src/testing/s3/server';
 import { startSimulator, type Simulator } from '../../src/testing/tf-serving/server';
 import { connectClient, type ConnectedClient } from '../../src/worker/connection';

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FleetState } from '../../src/domain/fleet';
+import type { FleetState } from '../../src/domain/fleet-facts';
 import { startS3, type S3Server } from '../../src/testing/s3/server';
 import { startSimulator, type Simulator } from '../../src/testing/tf-serving/server';
 import { startSegue, type SegueProcess } from '../cli/segue-process';

@@ -1,6 +1,6 @@
 // The main job as one story, from an empty fleet to a killed server; each step fills in what it found out. It judges nothing: see verdicts.ts.
 
-import type { FleetState } from '../../domain/fleet';
+import type { FleetState } from '../../domain/fleet-facts';
 import { fleetWorkflowId, type ModelName } from '../../domain/names';
 import { brokenModel } from './broken-model';
 import { countLoad, countsOf } from './counts';

@@ -2,7 +2,7 @@
 
 import { ApplicationFailure, QueryNotRegisteredError, WorkflowNotFoundError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError } from '@temporalio/client';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FleetState } from '../../domain/fleet';
+import type { FleetState } from '../../domain/fleet-facts';
 import { fleetWorkflowId, type FleetName } from '../../domain/names';
 import { errorLine } from '../../worker/error-text';
 import type { ConnectedClient } from '../../worker/connection';

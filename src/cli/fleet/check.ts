@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CHECK_POLLERS_SECONDS } from '../../domain/bounds';
-import type { FleetState, Member } from '../../domain/fleet';
+import type { FleetState, Member } from '../../domain/fleet-facts';
 import { timeText } from '../../domain/time-text';
 import type { ConnectedClient } from '../../worker/connection';
 import { name } from '../arguments';

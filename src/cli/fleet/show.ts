@@ -1,6 +1,6 @@
 // A fleet in words: as lines, and what changed between two looks as facts one a line.
 
-import type { FleetState, Member, ModelState } from '../../domain/fleet';
+import type { FleetState, Member, ModelState } from '../../domain/fleet-facts';
 import { planFleet } from '../../domain/fleet-plan';
 import { driftLines, fleetWaitingText, refusalText } from '../../domain/fleet-status';
 import type { ModelFact } from '../../domain/host';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FleetState } from '../../domain/fleet';
+import type { FleetState } from '../../domain/fleet-facts';
 import { durationMs, name } from '../arguments';
 import { EXIT } from '../exit';
 import { outputOption, type OutputFlags } from '../output-flag';
