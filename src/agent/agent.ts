@@ -15,7 +15,7 @@ import { abortAttempt, stopOf } from './abort-step';
 import { awaitAvailable } from './await-step';
 import { beginAttempt } from './begin-step';
 import { BootFile } from './boot';
-import { downloadVersion, refuseForeignEndpoint } from './download-step';
+import { beginWithDownload, downloadVersion, refuseForeignEndpoint } from './download-step';
 import { startDiagnosisLoop, type DiagnosisLoop } from './diagnosis-loop';
 import { drainVersion } from './drain-step';
 import { DriftWatch } from './drift';
@@ -146,9 +146,8 @@ export class Agent {
   async resolveSource(input: ResolveInput, call: AgentCall): Promise<ResolvedSource> {
     refuseForeignEndpoint(this.parts, input.source);
     const { credentialsDir } = this.parts;
-    const listing = await listSource(input.source, { signal: call.signal, signatures: signaturesOf(this.parts.signatures, input.model), ...(credentialsDir === undefined ? {} : { credentialsDir }) });
-    this.parts.listed.keep(input.model, input.source, listing);
-    return listing.resolved;
+    const { resolved } = await this.parts.listed.make(input.model, input.source, () => listSource(input.source, { signal: call.signal, signatures: signaturesOf(this.parts.signatures, input.model), ...(credentialsDir === undefined ? {} : { credentialsDir }) }));
+    return resolved;
   }
 
   async beginAttempt(attempt: Attempt, call: AgentCall): Promise<ModelView> {
@@ -157,8 +156,11 @@ export class Agent {
     return this.#run(attempt, call, (live) => beginAttempt(this.parts, attempt, live));
   }
 
-  downloadVersion(attempt: Attempt, call: AgentCall): Promise<ModelView> {
-    return this.#step(attempt, call, (live) => downloadVersion(this.parts, attempt, live));
+  async downloadVersion(attempt: Attempt, call: AgentCall): Promise<ModelView> {
+    if (attempt.begins !== true) return this.#step(attempt, call, (live) => downloadVersion(this.parts, attempt, live));
+    refuseBadNames(attempt);
+    await this.parts.fence.open(attempt);
+    return this.#run(attempt, call, (live) => beginWithDownload(this.parts, attempt, live));
   }
 
   verifyVersion(attempt: Attempt, call: AgentCall): Promise<ModelView> {

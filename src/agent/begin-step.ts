@@ -59,9 +59,9 @@ async function untilSeeded({ journal, awaitsSeed }: Parts, live: Live): Promise<
   }
 }
 
-/** Bytes of another version or listing are of no use to this attempt. */
+/** Bytes of another version or listing are of no use to this attempt; which listing it fetches by, a download that begins it finds out. */
 async function dropForeignPartial(parts: Parts, attempt: Attempt): Promise<void> {
   const { partial } = parts.journal.entry(attempt.model);
-  if (partial === undefined || (partial.version === attempt.version && partial.pin === attempt.pin)) return;
+  if (partial === undefined || (partial.version === attempt.version && (partial.pin === attempt.pin || (attempt.begins === true && attempt.pin === undefined)))) return;
   await parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: undefined }));
 }

@@ -3,6 +3,7 @@
 import { endpointAllowed } from '../domain/endpoints';
 import { fail } from '../domain/failures';
 import type { Attempt } from '../domain/host';
+import { isServing } from '../domain/transition';
 import { formatToken, type Pin, type Version } from '../domain/names';
 import type { SourceRef } from '../domain/source';
 import { downloadFiles, type DownloadedFile } from '../source/download';
@@ -10,6 +11,7 @@ import { isOneArchive, listSource, type SourceListing } from '../source/listing'
 import { signaturesOf, type Signatures } from '../source/signature';
 import { linkEqualFiles } from '../source/reuse';
 import { SocketLedger } from '../source/sockets';
+import { beginAttempt } from './begin-step';
 import { diskFailure, onDisk, onDiskUntil } from './disk-failure';
 import { makeDirectory } from './durable-file';
 import type { Live } from './live';
@@ -21,9 +23,21 @@ import { RecordKeeper } from './record-keeper';
 import { assertRoom, giveBack } from './room';
 import { allocated, hashFile, sizeOf } from './tree';
 import { unpackFetched } from './unpack';
+import { viewOf } from './view';
 
 /** The archive itself was signed. */
 const NOT_AGAIN: Signatures = { policy: 'off', keys: [] };
+
+/** The first call of an attempt that nobody has looked for yet: where the version is served, as it may be by now, its bytes are not asked for. */
+export async function beginWithDownload(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
+  await beginAttempt(parts, attempt, live);
+  const { model, version } = attempt;
+  if (version !== undefined && parts.journal.entry(model).promoted === version) {
+    const view = await viewOf(parts, model, version, live.signal);
+    if (isServing(version, view) && view.staged[version] !== undefined) return;
+  }
+  await downloadVersion(parts, attempt, live);
+}
 
 /** Listing and bytes on this agent's credentials. Nothing is touched where the version is whole already. */
 export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
@@ -36,6 +50,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
   await parts.downloads.run(live.signal, (ahead) => live.report({ step: 'downloadVersion', waiting: 'a download slot of this host', ahead }), async () => {
     const options = { signal: live.signal, sockets: ledger, ...(parts.credentialsDir === undefined ? {} : { credentialsDir: parts.credentialsDir }) };
     live.report({ step: 'downloadVersion', waiting: 'the listing' });
+    if (attempt.pin === undefined) await parts.listed.underWay(model, source, live.signal);
     const listing = parts.listed.take(model, source, attempt.pin) ?? await listSource(source, { ...options, signatures: signaturesOf(parts.signatures, model) });
     assertWanted(parts, attempt, listing);
     const { pin, bytes: of } = listing.resolved;

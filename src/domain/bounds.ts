@@ -25,6 +25,8 @@ export const SLACK_SECONDS = 60;
 export const FETCH_SLACK_SECONDS = 900;
 export const FETCH_FLOOR_BYTES_PER_SECOND = 1 << 20;
 /** Hashing and fsync on the slowest disk worth serving from. */
+/** Where nobody has said yet how many bytes there are. The agent ends by itself what stalls, and a heartbeat that is missed ends it too. */
+export const UNLISTED_FETCH_SECONDS = 24 * 3600;
 export const DISK_SLACK_SECONDS = 300;
 export const DISK_FLOOR_BYTES_PER_SECOND = 10 << 20;
 /** Steps are told to the rollout one by one only in fleets up to this size: each costs it up to four events, and its history stays below 2,600. */
@@ -49,10 +51,10 @@ export const START_OWN_SECONDS = 120;
 export const CHECK_POLLERS_SECONDS = 120;
 
 /** From schedule to close of one step, seconds. */
-export function stepSeconds(step: Step, input: TransitionInput): number {
+export function stepSeconds(step: Step, input: Pick<TransitionInput, 'loadDeadlineSeconds' | 'drainSeconds' | 'unloadDeadlineSeconds'> & { readonly bytes?: number | undefined }): number {
   const bytes = input.bytes ?? 0;
   switch (step) {
-    case 'downloadVersion': return FETCH_SLACK_SECONDS + Math.ceil(bytes / FETCH_FLOOR_BYTES_PER_SECOND);
+    case 'downloadVersion': return input.bytes === undefined ? UNLISTED_FETCH_SECONDS : FETCH_SLACK_SECONDS + Math.ceil(bytes / FETCH_FLOOR_BYTES_PER_SECOND);
     case 'verifyVersion': case 'stageVersion': return DISK_SLACK_SECONDS + Math.ceil(bytes / DISK_FLOOR_BYTES_PER_SECOND);
     case 'reloadConfig': return RELOAD_SECONDS;
     case 'awaitAvailable': return input.loadDeadlineSeconds + SLACK_SECONDS;

@@ -23,6 +23,8 @@ export interface Attempt {
   readonly allowReuse?: true;
   /** No other version of the model may be listed with it: two would not fit into memory. Where one is, nothing is listed, and the view says so. */
   readonly alone?: true;
+  /** With downloadVersion: what beginAttempt does comes first, in the same call; then nothing is fetched for a version that is served. For an attempt that overtakes another one, whose bytes shall come soon. */
+  readonly begins?: true;
   /** Versions whose directories stay although nothing lists them: what a rollback would need. */
   readonly retain: readonly Version[];
   /** The rollout to tell which step began: `{server, token, step, sinceMs}` by its `progress` signal. Absent: nobody asked. */

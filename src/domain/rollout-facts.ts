@@ -79,6 +79,8 @@ export interface ServerState {
   readonly attempt: number;
   /** The attempt before, still being stopped beside the one in flight, which overtook it. */
   readonly overtaken?: number;
+  /** It began before the listing was known that it shall fetch by, and has not been told it yet. */
+  readonly unpinned?: true;
   /** At its gate since (workflow time, epoch milliseconds): AVAILABLE, probed, the old version kept. */
   readonly gateSinceMs?: number;
   readonly released: boolean;

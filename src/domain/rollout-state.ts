@@ -59,10 +59,17 @@ export function resolved(state: RolloutState, attempt: number, server: ServerNam
   return digest === undefined ? next : refuseKnownBad(next, digest, server, nowMs);
 }
 
-export function started(state: RolloutState, server: ServerName, direction: 'forward' | 'back', attempt: number, nowMs: number): RolloutState {
-  const { end: _end, gateSinceMs: _gate, ...rest } = serverOf(state, server);
+/** @param unpinned it fetches before the source was listed for all */
+export function started(state: RolloutState, server: ServerName, direction: 'forward' | 'back', attempt: number, nowMs: number, unpinned = false): RolloutState {
+  const { end: _end, gateSinceMs: _gate, unpinned: _unpinned, ...rest } = serverOf(state, server);
   const overtaken = rest.activity === 'stopping' ? { overtaken: rest.attempt } : {};
-  return { ...state, servers: { ...state.servers, [server]: { ...rest, ...overtaken, activity: 'transition', direction, attempt, released: false, step: 'beginAttempt', sinceMs: nowMs } } };
+  return { ...state, servers: { ...state.servers, [server]: { ...rest, ...overtaken, activity: 'transition', direction, attempt, released: false, step: 'beginAttempt', sinceMs: nowMs, ...(unpinned ? { unpinned } : {}) } } };
+}
+
+/** It is told the listing. */
+export function pinned(state: RolloutState, server: ServerName): RolloutState {
+  const { unpinned: _unpinned, ...rest } = serverOf(state, server);
+  return { ...state, servers: { ...state.servers, [server]: rest } };
 }
 
 /** A step began on the host, by the host's word: shown, never decided upon. */
@@ -93,7 +100,7 @@ export function ended(state: RolloutState, server: ServerName, end: TransitionEn
   const asked = before.activity === 'stopping';
   // What failed while it was being stopped is stopped where the host proved it. Where even the abort had no answer, nobody saw it stop.
   const meant: TransitionEnd = asked && end.kind === 'failed' ? { kind: report?.proof === undefined ? 'notSeen' : 'stopped' } : end;
-  const { gateSinceMs: _gate, ...rest } = report === undefined ? before : withoutServing(before);
+  const { gateSinceMs: _gate, unpinned: _unpinned, ...rest } = report === undefined ? before : withoutServing(before);
   const after: ServerState = { ...rest, ...(report === undefined ? {} : facts(before, report)), activity: 'none', end: meant, notSeen: before.notSeen || meant.kind === 'notSeen', sinceMs: nowMs };
   const next = { ...state, servers: { ...state.servers, [server]: after } };
   if (before.direction === 'back') return next;

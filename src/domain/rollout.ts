@@ -2,7 +2,7 @@
 
 import { MAX_BACK_ATTEMPTS } from './bounds';
 import { dispositionOf, type Failure, type FailureCode } from './failures';
-import type { ServerName, Version } from './names';
+import type { Digest, Pin, ServerName, Version } from './names';
 import type { Wave } from './request';
 import { names, namesWhere, notSeen, serverOf, type Pause, type RolloutState, type ServerState } from './rollout-facts';
 import { failureOf } from './rollout-state';
@@ -17,6 +17,15 @@ export interface StartGoal {
   readonly version?: Version;
   /** Keep the version before until the gate opens. */
   readonly bake: boolean;
+  /** An older load is being stopped for it: its bytes come with the first call, by the host's own listing where none is known yet. */
+  readonly overtakes?: true;
+}
+
+/** The listing that every server fetches by. */
+export interface Pinned {
+  readonly pin: Pin;
+  readonly bytes: number;
+  readonly digest?: Digest;
 }
 
 export type Action =
@@ -26,6 +35,7 @@ export type Action =
   | { readonly do: 'stopResolve' }
   | { readonly do: 'start'; readonly server: ServerName; readonly attempt: number; readonly goal: StartGoal }
   | { readonly do: 'release'; readonly server: ServerName }
+  | { readonly do: 'pin'; readonly server: ServerName; readonly pinned: Pinned }
   | { readonly do: 'stop'; readonly server: ServerName }
   | { readonly do: 'finish'; readonly verdict: Verdict };
 
@@ -129,9 +139,11 @@ function planForward(state: RolloutState, nowMs: number): Plan {
     const actions = unfenced.filter((name) => serverOf(state, name).activity === 'none').map((server): Action => ({ do: 'fence', server }));
     return { phase: 'claiming', actions, waits: waitAll(names(state), { on: 'fence' }) };
   }
+  const pins = pinsToTell(state);
+  if (pins.length > 0) return { phase: 'rolling', actions: pins, waits: {} };
   const stale = namesWhere(state, (server) => server.activity !== 'none' && server.attempt < state.attempt && server.gateSinceMs === undefined);
   if (stale.length > 0) return { phase: 'rolling', actions: [...stops(state, stale), ...listAhead(state), ...overtakes(state, stale)], waits: waitAll(names(state), { on: 'stop', servers: stale }) };
-  if (state.resolved === undefined && fetches(state)) return state.pause === undefined || state.resolving !== undefined ? planResolve(state) : planPaused(state, state.pause);
+  if (state.resolved === undefined && fetches(state)) return state.pause === undefined || state.resolving !== undefined || namesWhere(state, (server) => server.unpinned === true).length > 0 ? planResolve(state) : planPaused(state, state.pause);
   return planWave(state, nowMs);
 }
 
@@ -141,14 +153,22 @@ function listAhead(state: RolloutState): readonly Action[] {
 }
 
 /**
- * A server whose old load is being stopped is given its next attempt at once, where what it shall fetch is known: its host begins that only when it has proven
- * that nothing of the old one is left (DESIGN §5), so the stop is not waited for twice. One at a time, in the room and the wave it has.
+ * A server whose old load is being stopped is given its next attempt at once: its host begins that only when it has proven that nothing of the old one is left
+ * (DESIGN §5), so the stop is not waited for twice; nor is the listing, since staged bytes of another one are fetched again. One at a time, in the room and the wave it has.
  */
 function overtakes(state: RolloutState, stale: readonly ServerName[]): readonly Action[] {
-  if (state.pause !== undefined || (state.resolved === undefined && fetches(state))) return [];
+  if (state.pause !== undefined) return [];
   const room = slots(state) - namesWhere(state, isMoving).filter((name) => !stale.includes(name)).length;
   const next = currentWave(state).members.filter((name) => stale.includes(name) && serverOf(state, name).activity === 'stopping' && serverOf(state, name).overtaken === undefined);
-  return next.slice(0, Math.max(0, room)).map((server): Action => ({ do: 'start', server, attempt: state.attempt, goal: forwardGoal(state) }));
+  return next.slice(0, Math.max(0, room)).map((server): Action => ({ do: 'start', server, attempt: state.attempt, goal: { ...forwardGoal(state), ...(fetches(state) ? { overtakes: true } : {}) } }));
+}
+
+/** Who fetches by a listing of its own goes no further before it is told the one for all. */
+function pinsToTell(state: RolloutState): readonly Action[] {
+  const { resolved, digest } = state;
+  if (resolved === undefined) return [];
+  const untold = namesWhere(state, (server) => server.unpinned === true && server.activity === 'transition' && server.attempt === state.attempt);
+  return untold.map((server): Action => ({ do: 'pin', server, pinned: { pin: resolved.pin, bytes: resolved.bytes, ...(digest === undefined ? {} : { digest }) } }));
 }
 
 /** Without a source, what is wanted is on the disks, or nothing is wanted; where the disks go first, each host that lacks it lists for itself. */

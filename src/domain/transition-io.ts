@@ -27,6 +27,8 @@ export interface TransitionInput {
   readonly mode: Mode;
   /** Stay at the gate, the version before still loaded, until released. */
   readonly bake: boolean;
+  /** Its first call is the download, which begins the attempt as well. Without a pin it fetches by its host's own listing, and goes no further before it is told one by the `pin` signal. */
+  readonly overtakes?: true;
   /** What the server served before this rollout, once somebody saw it. */
   readonly before?: { readonly version?: Version };
   readonly probe?: Probe;
@@ -51,6 +53,7 @@ export function transitionInput(state: RolloutState, server: ServerName, attempt
     fleet, server, model, token: tokenOf(state, attempt), mode: strategy.mode, bake: goal.bake,
     drainSeconds: strategy.drainSeconds, loadDeadlineSeconds: strategy.loadDeadlineSeconds, unloadDeadlineSeconds: strategy.unloadDeadlineSeconds,
     ...(goal.version === undefined ? {} : { version: goal.version }),
+    ...(goal.overtakes === undefined ? {} : { overtakes: goal.overtakes }),
     ...(before === undefined ? {} : { before }),
     ...(state.claim?.retained === undefined ? {} : { retained: state.claim.retained }),
     ...(reportTo === undefined ? {} : { reportTo }),

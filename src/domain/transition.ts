@@ -28,6 +28,11 @@ export type Next =
   | { readonly kind: 'refused'; readonly digest: Digest }
   | { readonly kind: 'done' };
 
+/** Before anything of the host was seen: begin and look, or, where bytes shall come soon, the download, which begins the attempt and does nothing where it has nothing to fetch. */
+export function firstStep({ version, overtakes }: { readonly version?: Version; readonly overtakes?: true }): { readonly kind: 'begin' } | { readonly kind: 'step'; readonly step: 'downloadVersion'; readonly version: Version } {
+  return overtakes === true && version !== undefined ? { kind: 'step', step: 'downloadVersion', version } : { kind: 'begin' };
+}
+
 export function nextStep(goal: Goal, view: ModelView): Next {
   const wanted = goal.version;
   if (wanted === undefined) return leaveAll(view, view.aspired) ?? done;

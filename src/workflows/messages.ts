@@ -4,6 +4,7 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ClaimRequest, FleetState, Settlement } from '../domain/fleet-facts';
 import type { Announcement, Progress } from '../domain/host';
 import type { ServerName, Token } from '../domain/names';
+import type { Pinned } from '../domain/rollout';
 import type { Claim, ServerReport } from '../domain/rollout-facts';
 import type { Status } from '../domain/status';
 
@@ -41,6 +42,7 @@ export const progressSignal = defineSignal<[Progress]>('progress');
 
 // transition: from its rollout
 export const releaseSignal = defineSignal<[]>('release');
+export const pinSignal = defineSignal<[Pinned]>('pin');
 
 // fleet
 export const claimUpdate = defineUpdate<Claim, [ClaimRequest]>('claim');

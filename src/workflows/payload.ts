@@ -4,6 +4,7 @@ import { log } from '@temporalio/workflow';
 import type { Settlement } from '../domain/fleet-facts';
 import type { Announcement, Progress } from '../domain/host';
 import { isName } from '../domain/names';
+import type { Pinned } from '../domain/rollout';
 import type { ServerReport } from '../domain/rollout-facts';
 
 /** An object in which each of these is text that is not empty. */
@@ -22,6 +23,10 @@ export function isSettlement(payload: Settlement | undefined): payload is Settle
 
 export function isReport(payload: ServerReport | undefined): payload is ServerReport {
   return isRecordOf(payload, 'server') && isToken(payload.token) && Array.isArray(payload.aspired) && Array.isArray(payload.lingering);
+}
+
+export function isPinned(payload: Pinned | undefined): payload is Pinned {
+  return isRecordOf(payload, 'pin') && Number.isFinite(payload.bytes) && isAbsentOr((value) => typeof value === 'string', payload.digest);
 }
 
 export function isProgress(payload: Progress | undefined): payload is Progress {

@@ -8,7 +8,7 @@ import { ABORT_SECONDS, LONGEST_UNTOLD_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, R
 import { unreachable, type Failure } from '../domain/failures';
 import { formatToken, type ServerName, type Version } from '../domain/names';
 import { claimRequest, settlement } from '../domain/fleet-io';
-import { planRollout, type Action, type Plan, type StartGoal } from '../domain/rollout';
+import { planRollout, type Action, type Pinned, type Plan, type StartGoal } from '../domain/rollout';
 import * as happened from '../domain/rollout-state';
 import { serverOf, type Pause, type RolloutState, type Wish } from '../domain/rollout-facts';
 import { detailsOf, statusOf, type Status } from '../domain/status';
@@ -18,7 +18,7 @@ import { attributes } from './attributes';
 import { checkRuns, claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
 import { failureFrom, hostCalls } from './host-calls';
 import {
-  abortSignal, abortUpdate, gateSignal, pauseSignal, pauseUpdate, progressSignal, releaseSignal, resumeSignal, resumeUpdate, rollbackSignal, rollbackUpdate, statusQuery,
+  abortSignal, abortUpdate, gateSignal, pauseSignal, pauseUpdate, pinSignal, progressSignal, releaseSignal, resumeSignal, resumeUpdate, rollbackSignal, rollbackUpdate, statusQuery,
   supersedeSignal, updateSignal, updateUpdate, type Accepted,
 } from './messages';
 import { isProgress, isRecordOf, isReport, senseless } from './payload';
@@ -163,8 +163,9 @@ export async function rollout(input: unknown): Promise<Verdict> {
       case 'fence': apply((current) => happened.fencing(current, action.server, Date.now())); void fence(action.server); return;
       case 'resolve': apply((current) => happened.resolving(current, action.server)); void resolve(action.server); return;
       case 'stopResolve': apply(happened.stoppingResolve); resolveScope?.cancel(); return;
-      case 'start': apply((current) => happened.started(current, action.server, action.goal.direction, action.attempt, Date.now())); void start(action.server, action.attempt, action.goal); return;
+      case 'start': apply((current) => happened.started(current, action.server, action.goal.direction, action.attempt, Date.now(), action.goal.overtakes === true && current.resolved === undefined)); void start(action.server, action.attempt, action.goal); return;
       case 'release': apply((current) => happened.releasing(current, action.server)); release(action.server); return;
+      case 'pin': apply((current) => happened.pinned(current, action.server)); void pin(action.server, action.pinned); return;
       case 'stop': apply((current) => happened.stopping(current, action.server, Date.now())); stop(action.server); return;
       case 'finish': return;
       default: unreachable(action);
@@ -261,6 +262,14 @@ export async function rollout(input: unknown): Promise<Verdict> {
   function release(server: ServerName): void {
     const { handle } = childOf(server) ?? {};
     if (handle !== undefined) void getExternalWorkflowHandle(handle.workflowId).signal(releaseSignal).catch(() => undefined);
+  }
+
+  /** It may be known before its transition has started. */
+  async function pin(server: ServerName, pinned: Pinned): Promise<void> {
+    const child = childOf(server);
+    if (child === undefined) return;
+    await condition(() => child.handle !== undefined || child.over === true);
+    if (child.handle !== undefined) await getExternalWorkflowHandle(child.handle.workflowId).signal(pinSignal, pinned).catch(() => undefined);
   }
 
   /** From here and from its transition at once: its host hears of it a workflow task earlier, and the transition brings the proof. */

@@ -7,15 +7,19 @@ import { knownBadFailure } from '../domain/rollout-state';
 import type { Attempt, Probed, Step } from '../domain/host';
 import type { Version } from '../domain/names';
 import type { ServerReport, TransitionEnd } from '../domain/rollout-facts';
-import { lingeringVersions, nextStep, type Goal } from '../domain/transition';
+import { firstStep, lingeringVersions, nextStep, type Goal } from '../domain/transition';
 import type { TransitionInput, TransitionResult } from '../domain/transition-io';
 import { servedBefore, type ModelView, type Proof } from '../domain/view';
 import { failureFrom, hostCalls } from './host-calls';
-import { gateSignal, releaseSignal } from './messages';
+import { gateSignal, pinSignal, releaseSignal } from './messages';
+import { isPinned, senseless } from './payload';
 
 export async function transition(input: TransitionInput): Promise<TransitionResult> {
   let released = !input.bake;
   setHandler(releaseSignal, () => { released = true; }, { description: 'The bake is over: drain and unload the version before' });
+
+  let { pin, bytes, digest } = input;
+  setHandler(pinSignal, (told) => { if (isPinned(told)) ({ pin, bytes, digest = digest } = told); else senseless('pin'); }, { description: 'The listing that every server fetches by: {"pin": "…", "bytes": 1}' });
 
   let view: ModelView | undefined;
   let before = input.before;
@@ -29,8 +33,8 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     fleet: input.fleet, server: input.server, model: input.model, token: input.token, retain: [before?.version, input.retained].filter((version) => version !== undefined),
     ...(input.version === undefined ? {} : { version: input.version }),
     ...(input.source === undefined ? {} : { source: input.source }),
-    ...(input.pin === undefined ? {} : { pin: input.pin }),
-    ...(input.digest === undefined ? {} : { digest: input.digest }),
+    ...(pin === undefined ? {} : { pin }),
+    ...(digest === undefined ? {} : { digest }),
     ...(input.mode === 'resource' ? { alone: true } : {}),
     ...(input.knownBad === undefined ? {} : { knownBad: input.knownBad }),
     ...(input.allowReuse === undefined ? {} : { allowReuse: input.allowReuse }),
@@ -40,8 +44,8 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
   const goal = (): Goal => ({
     mode: input.mode,
     ...(input.version === undefined ? {} : { version: input.version }),
-    ...(input.pin === undefined ? {} : { pin: input.pin }),
-    ...(input.digest === undefined ? {} : { digest: input.digest }),
+    ...(pin === undefined ? {} : { pin }),
+    ...(digest === undefined ? {} : { digest }),
     ...(input.knownBad === undefined ? {} : { knownBad: input.knownBad }),
     ...(released || before?.version === undefined || before.version === input.version ? {} : { keep: before.version }),
   });
@@ -55,9 +59,20 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
   } as ServerReport;
 
   let at: Step | 'beginAttempt' = 'beginAttempt';
+  const seconds = (step: Step): number => stepSeconds(step, { ...input, bytes: bytes ?? view?.partial?.of });
+  const begin = (): Promise<ModelView> => {
+    const first = firstStep(input);
+    const name = `${what(input.version)} at ${input.token.join('.')}`;
+    if (first.kind === 'begin') return hostCalls(input, `begin ${name}`, BEGIN_SECONDS).beginAttempt(attempt());
+    at = first.step;
+    steps.push(first.step);
+    return hostCalls(input, `begin and ${WORDS[first.step]} ${name}`, BEGIN_SECONDS + seconds(first.step))[first.step]({ ...attempt(), begins: true });
+  };
   const work = async (): Promise<TransitionEnd> => {
-    view = await hostCalls(input, `begin ${what(input.version)} at ${input.token.join('.')}`, BEGIN_SECONDS).beginAttempt(attempt());
+    view = await begin();
     before ??= servedBefore(view, input.token);
+    // Bytes that its host listed for itself may lie in staging; what is verified and listed is what every server gets.
+    if (input.overtakes === true) await condition(() => pin !== undefined);
     let told = false;
     for (;;) {
       const next = nextStep(goal(), view);
@@ -80,7 +95,7 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     }
   };
   const run = async (step: Step, version: Version): Promise<ModelView> => {
-    const host = hostCalls(input, `${WORDS[step]} ${what(version)}`, stepSeconds(step, input));
+    const host = hostCalls(input, `${WORDS[step]} ${what(version)}`, seconds(step));
     switch (step) {
       case 'downloadVersion': case 'verifyVersion': case 'stageVersion': case 'reloadConfig': return host[step](attempt());
       case 'awaitAvailable': {

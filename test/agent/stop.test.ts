@@ -153,6 +153,56 @@ test('the next attempt of a rollout overtakes the one before: it begins when not
   expect(await world.the.beginAttempt(newer, call())).toMatchObject({ before: { epoch: 3, version: '2' } });
 });
 
+test('the first call of an attempt that overtakes may be its download: what it overtakes is stopped before, and what is served by then is left as it is', async () => {
+  world = await World.start({ 1: 'two' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const stale = await world.anotherS3({ 2: 'three' });
+  stale.fault({ key: '*variables.data*', fault: { kind: 'stall', afterBytes: 5 } });
+  const good = await world.anotherS3({ 2: 'three' });
+  const first = await world.attempt('2', [2, 1], {}, stale);
+  await world.the.beginAttempt(first, call());
+  const download = outcome(world.the.downloadVersion(first, call()));
+  await until(() => world.openBelowStaging() > 0, 'a file is open');
+
+  const second = await world.attempt('2', [2, 2], { begins: true }, good);
+  expect(await world.the.downloadVersion(second, call())).toMatchObject({ token: [2, 2], before: { epoch: 2, version: '1' }, partial: { version: '2', phase: 'fetched' } });
+  expect(await download).toMatchObject({ code: 'StaleAttempt' });
+  expect((await world.the.abortAttempt(first, call())).proof).toMatchObject({ token: [2, 1], sockets: 0, writers: 0 });
+  await expect(world.the.downloadVersion({ ...first, begins: true }, call())).rejects.toMatchObject({ code: 'StaleAttempt' });
+  expect(await world.bringUp(second)).toMatchObject({ promoted: '2' });
+
+  await upload(good, '2', 'two');
+  const third = await world.attempt('2', [2, 3], { begins: true }, good);
+  const before = good.log().length;
+  const view = await world.the.downloadVersion(third, call());
+  expect(view).toMatchObject({ token: [2, 3], promoted: '2', states: { 2: 'AVAILABLE' } });
+  expect(view).not.toHaveProperty('partial');
+  expect(good.log()).toHaveLength(before);
+});
+
+test('the first call of an attempt that nobody has told a listing fetches by its own, which is made once, and keeps what is there of it; told another one, it fetches that', async () => {
+  world = await World.start({ 1: 'two' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const good = await world.anotherS3({ 2: 'three' });
+  const { pin: _pin, ...listed } = await world.attempt('2', [2, 1], { begins: true }, good);
+  const source = { ...listed.source!, region: 'eu-west-1' }; // Not the one that was just listed.
+  const unpinned = { ...listed, source };
+  const before = good.log().length;
+  const lists = (): number => good.log().slice(before).filter(({ operation }) => operation === 'ListObjectsV2').length;
+  good.fault({ on: 'ListObjectsV2', times: 1, fault: { kind: 'slowHeaders', ms: 300 } });
+  const [{ pin }, view] = await Promise.all([world.the.resolveSource({ ...unpinned, version: v('2'), source }, call()), world.the.downloadVersion(unpinned, call())]);
+  expect(view.partial).toMatchObject({ version: '2', pin, phase: 'fetched' });
+  expect(lists()).toBe(1);
+  const gets = (): number => good.log().slice(before).filter(({ operation }) => operation === 'GetObject').length;
+  const fetched = gets();
+  expect((await world.the.downloadVersion({ ...unpinned, token: [2, 2] }, call())).partial).toMatchObject({ pin, phase: 'fetched' });
+  expect(gets()).toBe(fetched);
+  await upload(good, '2', 'two');
+  const { pin: other } = await world.the.resolveSource({ ...unpinned, version: v('2'), source }, call());
+  const { begins: _begins, ...told } = unpinned;
+  expect((await world.the.downloadVersion({ ...told, token: [2, 2], pin: other }, call())).partial).toMatchObject({ pin: other, phase: 'fetched' });
+});
+
 test('an abort of a token that is just being overtaken is answered when its effect has ended, with what was left then', async () => {
   world = await World.start({ 1: 'two' });
   world.s3.fault({ fault: { kind: 'stall', afterBytes: 5 } });

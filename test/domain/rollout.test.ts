@@ -27,6 +27,8 @@ class Story {
   then(change: (state: RolloutState) => RolloutState): Story { return new Story(change(this.state)); }
   resolved(): Story { return this.then((state) => happened.resolved(happened.resolving(state, s('a')), state.attempt, s('a'), pinned, 0)); }
   started(...names: string[]): Story { return names.reduce((story, name) => story.then((state) => happened.started(state, s(name), 'forward', state.attempt, 0)), this as Story); }
+  /** Before its listing is known. */
+  ahead(name: string): Story { return this.then((state) => happened.started(state, s(name), 'forward', state.attempt, 0, true)); }
   gate(name: string, atMs = 0): Story { return this.then((state) => happened.atGate(state, report(state, name, { serving: v(2), aspired: [v(1), v(2)], listed: true }), atMs)); }
   served(name: string): Story { return this.then((state) => happened.ended(state, s(name), { kind: 'served', steps: ['downloadVersion'] }, report(state, name, { serving: v(2), aspired: [v(2)], listed: true }), 0)); }
   failed(name: string, code: 'LoadFailed' | 'InvalidSavedModel' | 'StaleAttempt' | 'DrainTimeout', listed: boolean): Story {
@@ -217,19 +219,44 @@ describe('superseded', () => {
 describe('updating', () => {
   const elsewhere = request({}, { source: { uri: 's3://models/half/2/', endpoint: 'http://good', region: 'us-east-1', credentials: 'env' } });
   const updating = (names = ['a'], more: Parameters<typeof request>[0] = {}): Story => Story.claimed(names, more).resolved().started('a').then((state) => happened.updated(state, { ...elsewhere, strategy: request(more).strategy }));
-  test('a new source stops the old transitions and is listed meanwhile; once it is, the next attempt begins beside the stop', () => {
+  test('a new source stops the old transitions and is listed meanwhile; the next attempt begins beside the stop', () => {
     const story = Story.claimed(['a', 'b']).resolved().started('a').then((state) => happened.updated(state, elsewhere));
     expect(said(story.plan())).toEqual(['stop a', 'resolve a']);
     const listed = story.stopping('a').resolved();
-    expect(listed.plan()).toMatchObject({ actions: [{ do: 'start', server: 'a', attempt: 2 }], waits: { b: { on: 'stop' } } });
+    expect(listed.plan()).toMatchObject({ actions: [{ do: 'start', server: 'a', attempt: 2, goal: { overtakes: true } }], waits: { b: { on: 'stop' } } });
     expect(listed.stopped('a').plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
     const stopped = story.stopping('a').stopped('a');
     expect(said(stopped.plan())).toEqual(['resolve a']);
     expect(stopped.resolved().plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2 }]);
   });
-  test('what is not stopping yet is not overtaken, nor before the listing, nor is more than one attempt of a server', () => {
+  test('nor is the listing waited for: who began before it is told it once it is there, and nobody else', () => {
+    const listing = updating(['a', 'b'], { maxUnavailable: 2 }).then((state) => happened.resolving(state, s('a'))).stopping('a');
+    expect(listing.plan().actions).toMatchObject([{ do: 'start', server: 'a', attempt: 2, goal: { overtakes: true } }]);
+    const begun = listing.ahead('a');
+    expect(begun.plan()).toMatchObject({ phase: 'resolving', actions: [] });
+    const listed = begun.resolved();
+    expect(listed.plan().actions).toEqual([{ do: 'pin', server: 'a', pinned: { pin: pinned.pin, bytes: pinned.bytes, digest: 'sha256:b' } }]);
+    expect(said(listed.then((state) => happened.pinned(state, s('a'))).plan())).toEqual(['start b']);
+    expect(listed.then((state) => happened.pinned(state, s('a'))).state.servers[s('a')]).not.toHaveProperty('unpinned');
+  });
+  test('who is stopped before it was told the listing is not told it', () => {
+    const stopped = updating().stopping('a').ahead('a').resolved().abort().stopping('a');
+    expect(said(stopped.plan())).toEqual([]);
+    const again = updating().stopping('a').ahead('a').then((state) => happened.updated(state, { ...elsewhere, reason: 'again', source: request().source! })).resolved();
+    expect(said(again.plan())).toEqual(['stop a']);
+    expect(said(again.stopping('a').stopped('a').then((state) => happened.ended(state, s('a'), { kind: 'stopped' }, undefined, 0, 1)).plan())).toEqual(['start a']);
+  });
+  test('a pause does not hold back the listing that a server on its way waits for', () => {
+    const story = updating().stopping('a').ahead('a').then((state) => happened.paused(state, { sinceMs: 0 }));
+    expect(said(story.plan())).toEqual(['resolve a']);
+  });
+  test('what is not fetched by a listing looks first', () => {
+    const disk = updating().then((state) => ({ ...state, request: { ...state.request, preferDisk: true as const } })).stopping('a');
+    expect(disk.plan().actions).toMatchObject([{ do: 'start', server: 'a' }]);
+    expect(disk.plan().actions).not.toMatchObject([{ goal: { overtakes: true } }]);
+  });
+  test('what is not stopping yet is not overtaken, nor is more than one attempt of a server', () => {
     expect(said(updating().resolved().plan())).toEqual(['stop a']);
-    expect(said(updating().stopping('a').plan())).toEqual(['resolve a']);
     const twice = updating().stopping('a').resolved().started('a').then((state) => happened.updated(state, { ...elsewhere, reason: 'again', source: request().source! })).stopping('a').resolved();
     expect(twice.plan()).toMatchObject({ actions: [], waits: { a: { on: 'stop', servers: ['a'] } } });
     const first = twice.then((state) => happened.ended(state, s('a'), { kind: 'stopped' }, undefined, 0, 1));

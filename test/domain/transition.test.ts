@@ -1,4 +1,4 @@
-import { nextStep, type Goal, type Next } from '../../src/domain/transition';
+import { firstStep, nextStep, type Goal, type Next } from '../../src/domain/transition';
 import type { Step } from '../../src/domain/host';
 import type { Digest, Pin, Version } from '../../src/domain/names';
 import type { ModelView } from '../../src/domain/view';
@@ -66,6 +66,12 @@ const rows: [reason: string, goal: Goal, world: World, next: Next][] = [
 
 test.each(rows)('%s', (_reason, goal, world, next) => {
   expect(nextStep(goal, view(world))).toEqual(next);
+});
+
+test('the first call looks, unless an older load is being stopped for these bytes', () => {
+  expect(firstStep({ version: v(43) })).toEqual({ kind: 'begin' });
+  expect(firstStep({ overtakes: true })).toEqual({ kind: 'begin' });
+  expect(firstStep({ version: v(43), overtakes: true })).toEqual(act('downloadVersion', 43));
 });
 
 test('the seven steps come in the order of the brief', () => {

@@ -2,6 +2,7 @@
 
 import * as fleets from '../../src/domain/fleet';
 import { compareTokens, type ServerName, type Token, type Version } from '../../src/domain/names';
+import { isServing } from '../../src/domain/transition';
 import { servedBefore, type Proof } from '../../src/domain/view';
 import { names, serverOf, type RolloutState } from '../../src/domain/rollout-facts';
 import * as happened from '../../src/domain/rollout-state';
@@ -80,10 +81,11 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
     if (mayAct(hostAt(world, place), child.input.token)) made.push({ name: `${name}: the rollout's own abort closes its token`, world: stopped(world, place, child.input.token) });
     // Late work of a token that was not closed yet: it acts on the host, and nobody hears of it.
     if (effect.kind === 'did') made.push({ name: `${name}: ${child.at} acts late`, world: childOf(effect.world, index, { ...child, at: 'waiting' }) });
+    if (effect.kind === 'began' && begins(child)) made.push({ name: `${name}: ${child.at} begins late`, world: effect.world });
     return made;
   }
   switch (effect.kind) {
-    case 'began': made.push({ name: `${name}: ${child.at} lists`, world: effect.world }); break;
+    case 'began': made.push({ name: `${name}: ${child.at} ${begins(child) ? 'begins' : 'lists'}`, world: effect.world }); break;
     case 'refused': made.push({ name: `${name}: ${child.at} is refused`, world: childOf(world, index, { ...child, failing: effect.code }) }); break;
     case 'did': {
       const host = hostAt(effect.world, place);
@@ -98,18 +100,26 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
 
 type Effect = { readonly kind: 'did'; readonly world: World } | { readonly kind: 'began'; readonly world: World } | { readonly kind: 'refused'; readonly code: 'StaleAttempt' | 'LoadFailed' };
 
+/** The first call of its attempt; a download that is one begins and then fetches, and may be stopped in between. */
+function begins({ at, view }: Child): boolean {
+  return at === 'beginAttempt' || (at === 'downloadVersion' && view === undefined);
+}
+
 /** What the activity does on its host; nothing while it waits there. */
 function performed(world: World, place: ServerName, child: Child): Effect | undefined {
   const host = hostAt(world, place);
   const { input, acts } = child;
-  if (child.at === 'beginAttempt') {
+  if (begins(child)) {
     const order = compareTokens(input.token, host.token);
     if (order < 0 || (order === 0 && !host.open)) return { kind: 'refused', code: 'StaleAttempt' };
     const raised = order > 0 ? stopped(world, place, host.token) : world;
-    return did(hostOf(raised, place, { token: input.token, open: true, ...epochOf(hostAt(raised, place), input.token), ...pruned(hostAt(raised, place), child, host.before?.epoch === input.token[0] ? host.before.version : host.promoted) }));
+    const begun = hostOf(raised, place, { token: input.token, open: true, ...epochOf(hostAt(raised, place), input.token), ...pruned(hostAt(raised, place), child, host.before?.epoch === input.token[0] ? host.before.version : host.promoted) });
+    if (child.at === 'beginAttempt') return did(begun);
+    if (order > 0) return { kind: 'began', world: begun };
   }
   if (!mayAct(host, input.token)) return { kind: 'refused', code: 'StaleAttempt' };
   if (acts === undefined) throw new Error(`${child.at} acts on no version`);
+  if (begins(child) && isServing(acts, viewOf(host)) && host.staged.includes(acts)) return did(world);
   switch (child.at) {
     case 'downloadVersion': return did(hostOf(world, place, { partial: { version: acts, phase: 'fetched' } }));
     case 'verifyVersion': return did(hostOf(world, place, { partial: { version: acts, phase: 'verified' } }));

@@ -8,7 +8,7 @@ import type { Mode, RolloutRequest } from '../../src/domain/request';
 import { planRollout, type Action } from '../../src/domain/rollout';
 import * as happened from '../../src/domain/rollout-state';
 import { serverOf, type RolloutState, type ServerReport, type TransitionEnd } from '../../src/domain/rollout-facts';
-import { lingeringVersions, nextStep, type Goal } from '../../src/domain/transition';
+import { firstStep, lingeringVersions, nextStep, type Goal } from '../../src/domain/transition';
 import { transitionInput, type TransitionInput } from '../../src/domain/transition-io';
 import type { Verdict } from '../../src/domain/verdict';
 import type { ModelView, Proof, ServableState } from '../../src/domain/view';
@@ -150,8 +150,15 @@ function act(world: World, index: number, action: Action): World {
     case 'stopResolve': return changed(world, index, { state: happened.stoppingResolve(state) });
     case 'start': {
       const input = transitionInput(state, action.server, action.attempt, action.goal, undefined);
-      const child: Child = { input, listed: false, worked: false, released: !input.bake, at: 'beginAttempt', stopping: false, ...(input.before === undefined ? {} : { before: input.before }) };
-      return childOf(changed(world, index, { state: happened.started(state, action.server, action.goal.direction, action.attempt, 0) }), index, child);
+      const first = firstStep(input);
+      const child: Child = { input, listed: false, worked: first.kind === 'step', released: !input.bake, ...(first.kind === 'begin' ? { at: 'beginAttempt' } : { at: first.step, acts: first.version }), stopping: false, ...(input.before === undefined ? {} : { before: input.before }) };
+      return childOf(changed(world, index, { state: happened.started(state, action.server, action.goal.direction, action.attempt, 0, action.goal.overtakes === true && state.resolved === undefined) }), index, child);
+    }
+    case 'pin': {
+      const child = newestChild(world, index, action.server);
+      const told = changed(world, index, { state: happened.pinned(state, action.server) });
+      if (child === undefined) return told;
+      return advanced(childOf(told, index, { ...child, input: { ...child.input, ...action.pinned } }), index, action.server, child.input.token[1]);
     }
     case 'release': {
       const child = newestChild(world, index, action.server);
@@ -171,6 +178,7 @@ function act(world: World, index: number, action: Action): World {
 export function advanced(world: World, index: number, server: ServerName, attempt: number): World {
   const child = childAt(world, index, server, attempt);
   if (child?.view === undefined || child.stopping || child.failing !== undefined) return world;
+  if (child.input.overtakes === true && child.input.pin === undefined) return childOf(world, index, { ...child, at: 'waiting' });
   const next = nextStep(goalOf(child), child.view);
   if (next.kind === 'step') return childOf(world, index, { ...child, at: next.step, acts: next.version, worked: true, listed: child.listed || ['reloadConfig', 'drainVersion', 'unloadVersion'].includes(next.step) });
   if (next.kind === 'waiting') {

@@ -2,6 +2,7 @@
 
 import { fail } from '../../src/domain/failures';
 import type { Attempt, HostActivities } from '../../src/domain/host';
+import { isServing } from '../../src/domain/transition';
 import { compareTokens, type Digest, type Pin, type Token, type Version } from '../../src/domain/names';
 import type { ModelView, Proof, ServableState, Staged } from '../../src/domain/view';
 
@@ -33,7 +34,7 @@ export class Host {
   mayBegin(step: keyof HostActivities, input: unknown): boolean {
     const { token } = ('attempt' in (input as object) ? (input as { attempt: Attempt }).attempt : input) as Attempt;
     const order = compareTokens(token, this.token);
-    return !this.fenced || step === 'beginAttempt' || step === 'abortAttempt' ? order >= 0 || !this.fenced : order === 0 && this.open;
+    return !this.fenced || step === 'beginAttempt' || step === 'abortAttempt' || isBegun(step, input) ? order >= 0 || !this.fenced : order === 0 && this.open;
   }
 
   /** Throws StaleAttempt. */
@@ -50,6 +51,7 @@ export class Host {
       case 'beginAttempt': this.#begin(attempt); break;
       case 'abortAttempt': return this.#abort(attempt, atMs);
       default:
+        if (isBegun(step, input)) this.#begin(attempt);
         this.assertMayAct(attempt);
         this.effects.push(attempt.token);
         this.#act(step, attempt, version!);
@@ -72,7 +74,10 @@ export class Host {
 
   #act(step: keyof HostActivities, attempt: Attempt, version: Version): void {
     switch (step) {
-      case 'downloadVersion': this.partial = { version: attempt.version!, pin: attempt.pin!, phase: 'fetched' }; return;
+      case 'downloadVersion':
+        if (attempt.begins === true && isServing(attempt.version!, this.view()) && this.staged.has(attempt.version!)) return;
+        this.partial = { version: attempt.version!, pin: attempt.pin ?? pinOf(attempt.version!), phase: 'fetched' };
+        return;
       case 'verifyVersion': if (this.partial !== undefined) this.partial = { ...this.partial, phase: 'verified' }; return;
       case 'stageVersion': if (this.partial !== undefined) this.staged.set(attempt.version!, { digest: digestOf(attempt.version!), pin: this.partial.pin }); this.partial = undefined; return;
       case 'reloadConfig': {
@@ -143,6 +148,11 @@ export class Host {
       ...(this.partial === undefined ? {} : { partial: { ...this.partial, bytes: 1, of: 1 } }),
     };
   }
+}
+
+/** A download that is the first call of its attempt. */
+function isBegun(step: keyof HostActivities, input: unknown): boolean {
+  return step === 'downloadVersion' && (input as Attempt).begins === true;
 }
 
 export function digestOf(version: Version): Digest { return `sha256:${version.padStart(64, '0')}` as Digest; }
