@@ -1,5 +1,6 @@
-// The S3 suite on the kit's own server, and on a real one.
+// The S3 suite on the kit's own server, and on real ones.
 
+import { canHaveSeaweedFs, findSeaweedFs, startSeaweedFs } from '../setup/seaweedfs';
 import { canHaveVersitygw, findVersitygw, startVersitygw } from '../setup/versitygw';
 import { startS3 } from '../../src/testing/s3/server';
 import { s3Suite } from './s3-suite';
@@ -17,9 +18,18 @@ s3Suite("the kit's S3 server", async () => {
 // In CI its absence is a failure of the suite's own start; elsewhere it is said, and nothing pretends to have run.
 if (canHaveVersitygw() || process.env['CI']) {
   s3Suite('versitygw', async () => startVersitygw(await findVersitygw()), BUILD_TIMEOUT_MS);
-  uploadedInParts(async () => startVersitygw(await findVersitygw()), BUILD_TIMEOUT_MS);
+  uploadedInParts('versitygw', async () => startVersitygw(await findVersitygw()), BUILD_TIMEOUT_MS);
 } else {
   test('NOT RUN against versitygw: neither the binary nor Go is on this machine', () => {
     process.stderr.write('The S3 suite did not run against versitygw: neither the binary (SEGUE_VERSITYGW, PATH, cache) nor Go is here. With CI set this fails.\n');
+  });
+}
+
+if (canHaveSeaweedFs() || process.env['CI']) {
+  s3Suite('SeaweedFS', async () => startSeaweedFs(await findSeaweedFs()), BUILD_TIMEOUT_MS);
+  uploadedInParts('SeaweedFS', async () => startSeaweedFs(await findSeaweedFs()), BUILD_TIMEOUT_MS);
+} else {
+  test('NOT RUN against SeaweedFS: neither the binary nor Python on Linux is on this machine', () => {
+    process.stderr.write('The S3 suite did not run against SeaweedFS: neither the binary (SEGUE_WEED, PATH, cache) nor Python on Linux is here. With CI set this fails.\n');
   });
 }

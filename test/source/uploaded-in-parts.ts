@@ -18,8 +18,8 @@ import type { S3UnderTest } from './s3-suite';
 /** The least a server takes but for the last. */
 const PART = 5 * 1024 * 1024;
 
-export function uploadedInParts(start: () => Promise<S3UnderTest>, startTimeoutMs: number): void {
-  describe('objects that were uploaded in parts', () => {
+export function uploadedInParts(name: string, start: () => Promise<S3UnderTest>, startTimeoutMs: number): void {
+  describe(`objects that were uploaded in parts to ${name}`, () => {
     const credentialsDir = mkdtempSync(join(tmpdir(), 'segue-parts-'));
     const signal = new AbortController().signal;
     let server: S3UnderTest;
@@ -64,7 +64,7 @@ export function uploadedInParts(start: () => Promise<S3UnderTest>, startTimeoutM
       expect({ ...file, received }).toMatchObject({ size, authority, received: size });
     });
 
-    // The parts' own sums, with which only the bad one would be, this server keeps to itself: all of it is fetched again.
+    // The parts' own sums, with which only the bad one would be, these servers keep to themselves: all of it is fetched again.
     test('one damaged on its way is noticed and fetched again, also where its parts are of unequal length', async () => {
       const sizes = [PART + 999, PART, PART];
       await upload('damaged', 'SHA256', sizes);
