@@ -1,7 +1,7 @@
 // One wish, from claim to verdict: plan, start what the plan says, wait until something happened, plan again. Every decision is in domain/rollout.ts.
 
 import {
-  allHandlersFinished, ApplicationFailure, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, sleep,
+  allHandlersFinished, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, sleep,
   startChild, workflowInfo, type ChildWorkflowHandle,
 } from '@temporalio/workflow';
 import { ABORT_SECONDS, LONGEST_UNTOLD_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS, TOLD_WITHIN_SECONDS, UNTOLD_SECONDS } from '../domain/bounds';
@@ -10,19 +10,17 @@ import { formatToken, type ServerName, type Version } from '../domain/names';
 import { claimRequest, settlement } from '../domain/fleet-io';
 import { planRollout, type Action, type Pinned, type Plan, type StartGoal } from '../domain/rollout';
 import * as happened from '../domain/rollout-state';
-import { serverOf, type Pause, type RolloutState, type Wish } from '../domain/rollout-facts';
+import { serverOf, type RolloutState, type Wish } from '../domain/rollout-facts';
 import { detailsOf, statusOf, type Status } from '../domain/status';
 import { transitionInput } from '../domain/transition-io';
 import { isServed, verdictOf, type Verdict } from '../domain/verdict';
 import { attributes } from './attributes';
-import { checkRuns, claimModel, parseRequest, parseUpdate, settleClaim } from './control-calls';
+import { checkRuns, claimModel, parseRequest, settleClaim } from './control-calls';
 import { failureFrom, hostCalls } from './host-calls';
-import {
-  abortSignal, abortUpdate, gateSignal, pauseSignal, pauseUpdate, pinSignal, progressSignal, releaseSignal, resumeSignal, resumeUpdate, rollbackSignal, rollbackUpdate, statusQuery,
-  supersedeSignal, updateSignal, updateUpdate, type Accepted,
-} from './messages';
-import { isProgress, isRecordOf, isReport, senseless } from './payload';
-import { endOf, failedWith, isTaken, messageOf, refusal, startedBefore, whoAndWhy } from './rollout-ends';
+import { gateSignal, pinSignal, progressSignal, releaseSignal, statusQuery } from './messages';
+import { isProgress, isReport, senseless } from './payload';
+import { endOf, failedWith, isTaken, messageOf, startedBefore } from './rollout-ends';
+import { handleVerbs } from './rollout-verbs';
 import { transition } from './transition';
 
 /** One transition of one server: by server and attempt, because the next may begin while the one before is being stopped. */
@@ -40,9 +38,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
   let plan: Plan = { phase: 'claiming', actions: [], waits: {} };
   let changes = 0;
   // Verbs may come before the request is parsed; they are kept for then.
-  let early: Wish | undefined;
-  let earlyPause: Pause | undefined;
-  const replaced = new Map<number, string>();
+  let earlyWish: Wish | undefined;
   const children: Record<string, Child> = {};
   let resolveScope: CancellationScope | undefined;
 
@@ -51,80 +47,12 @@ export async function rollout(input: unknown): Promise<Verdict> {
     changes += 1;
   };
   const wish = (wanted: Wish): void => {
-    if (state === undefined) early ??= wanted;
+    if (state === undefined) earlyWish ??= wanted;
     apply((current) => happened.wished(current, wanted));
   };
   const status = (): Status => (state === undefined ? { phase: verdict === undefined ? 'claiming' : 'done', generation: [0, 1], servers: {}, ...(verdict === undefined ? {} : { verdict }) } : statusOf(state, plan, verdict));
-  const accepted = (message: string): Accepted => ({ accepted: true, generation: status().generation, message });
 
-  // ---- verbs: each records what is wanted and returns ----
-  const abort = (payload: unknown): Accepted => {
-    if (verdict !== undefined) return accepted(`already done: ${verdict.outcome}`);
-    wish({ kind: 'abort', ...whoAndWhy(payload) });
-    return accepted('stopping; the verdict will carry the proof');
-  };
-  const rollback = (payload: unknown): Accepted => {
-    if (verdict !== undefined) throw refusal('this rollout is over; go back by its fleet: segue rollout rollback ID');
-    if (state?.request.retire) throw refusal('a retirement has no version to go back from; abort it');
-    wish({ kind: 'rollback', ...whoAndWhy(payload) });
-    return accepted('going back; the content is remembered as known bad');
-  };
-  const pause = (payload: unknown): Accepted => {
-    const why = state === undefined ? undefined : happened.reasonNotPausable(state);
-    if (verdict !== undefined || why !== undefined) throw refusal(`this rollout is ${why ?? 'over'}; there is nothing to pause`);
-    const mine = { sinceMs: Date.now(), ...whoAndWhy(payload) };
-    if (state === undefined) earlyPause ??= mine;
-    apply((current) => happened.paused(current, mine));
-    return accepted('nothing new begins; servers on their way go on to their gate. Resume: segue rollout resume ID');
-  };
-  const resume = (): Accepted => {
-    if (state === undefined && earlyPause !== undefined) {
-      earlyPause = undefined;
-      return accepted('goes on');
-    }
-    if (state?.pause === undefined) throw refusal('this rollout is not paused');
-    apply(happened.resumed);
-    return accepted('goes on');
-  };
-  /** It names the claim that was replaced: one that is not answered yet is waited for, and another run under this id has another one. */
-  const supersede = (by: string, epoch?: number): void => {
-    if (epoch === undefined || epoch === state?.claim?.epoch) wish({ kind: 'supersede', by });
-    else if (state?.claim === undefined) replaced.set(epoch, by);
-  };
-  /** A signal has nobody to answer: its refusal is shown in status. */
-  const bySignal = (verb: (payload: unknown) => unknown) => async (payload: unknown): Promise<void> => {
-    try { await verb(payload); } catch (error) { apply((current) => happened.refused(current, messageOf(error))); }
-  };
-  let lastUpdate: Promise<unknown> = Promise.resolve();
-  // One after the other: each is read against the request as the one before it left it, or two of them would undo one another. Beyond the reach of a
-  // cancellation, which is a wish like others: a handler that ended as cancelled would end the rollout at once, its work still running.
-  const update = (payload: unknown): Promise<Accepted> => {
-    const mine = lastUpdate.then(() => CancellationScope.nonCancellable(() => updateNow(payload)));
-    lastUpdate = mine.catch(() => undefined);
-    return mine;
-  };
-  const updateNow = async (payload: unknown): Promise<Accepted> => {
-    await condition(() => state !== undefined || verdict !== undefined);
-    const over: Failure = { code: 'InvalidInput', message: 'this rollout is over; start a new one' };
-    if (state === undefined || verdict !== undefined) throw ApplicationFailure.nonRetryable(over.message, over.code);
-    const request = await parseUpdate(state.request, payload);
-    const refused = verdict === undefined ? happened.reasonNotUpdatable(state, request) : over;
-    if (refused !== undefined) throw ApplicationFailure.nonRetryable(refused.message, refused.code);
-    const generations = state.attempt;
-    apply((current) => happened.updated(current, request));
-    return accepted(state.attempt > generations ? 'older transitions are stopped first, then the new attempt begins' : 'counts for servers that have not begun');
-  };
-  setHandler(abortUpdate, abort, { description: 'Stop this rollout, prove it stopped, and go back: {"reason": "…"}' });
-  setHandler(abortSignal, (payload) => { abort(payload); }, { description: 'Stop this rollout, prove it stopped, and go back: {"reason": "…"}' });
-  setHandler(updateUpdate, update, { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
-  setHandler(updateSignal, bySignal(update), { description: 'New source for the same version, or new options: {"source": {…}, "strategy": {…}}' });
-  setHandler(rollbackUpdate, rollback, { description: 'Go back, and remember this content as known bad: {"reason": "…"}' });
-  setHandler(rollbackSignal, bySignal(rollback), { description: 'Go back, and remember this content as known bad: {"reason": "…"}' });
-  setHandler(pauseUpdate, pause, { description: 'Begin nothing new until resume: {"reason": "…"}' });
-  setHandler(pauseSignal, bySignal(pause), { description: 'Begin nothing new until resume: {"reason": "…"}' });
-  setHandler(resumeUpdate, resume, { description: 'Go on after a pause' });
-  setHandler(resumeSignal, bySignal(resume), { description: 'Go on after a pause' });
-  setHandler(supersedeSignal, (payload) => { if (isRecordOf(payload, 'by')) supersede(payload.by, payload.epoch); else senseless('supersede'); }, { description: 'From the fleet: a newer rollout holds this model' });
+  const early = handleVerbs({ state: () => state, verdict: () => verdict, status, apply, wish });
   setHandler(gateSignal, (report) => { if (isReport(report)) apply((current) => happened.atGate(current, report, Date.now())); else senseless('gate'); });
   setHandler(progressSignal, (progress) => { if (isProgress(progress)) apply((current) => happened.progressed(current, progress)); else senseless('progress'); });
   setHandler(statusQuery, status, { description: 'Phase, generation, and where each server stands' });
@@ -136,8 +64,8 @@ export async function rollout(input: unknown): Promise<Verdict> {
     } catch (error) {
       throw failedWith(refusalOf(error));
     }
-    if (early !== undefined) wish(early);
-    const pausedEarly = earlyPause;
+    if (earlyWish !== undefined) wish(earlyWish);
+    const pausedEarly = early.pause();
     void watchForUntold();
     if (pausedEarly !== undefined) apply((current) => happened.paused(current, pausedEarly));
     for (;;) {
@@ -181,7 +109,7 @@ export async function rollout(input: unknown): Promise<Verdict> {
     try {
       const claim = await scope.run(() => claimModel({ fleet: request.fleet, ...claimRequest(request, self) }));
       apply((current) => happened.claimed(current, claim, Date.now()));
-      const by = replaced.get(claim.epoch);
+      const by = early.replacedBy(claim.epoch);
       if (by !== undefined) wish({ kind: 'supersede', by });
     } catch (error) {
       const by = startedBefore(error);
