@@ -20,6 +20,7 @@ export async function abortAttempt(parts: Parts, attempt: Attempt, stop: Stop, l
   const proof = await readProof(parts, attempt, stop.stoppedMs);
   // Journalled as gone, and not yet known to be gone in the server: that is no proof. A later call gives it.
   if (proof.aspired) throw fail('ServerUnreachable', `abort ${attempt.model}/${attempt.version} on ${parts.server}: stopped, but the model server does not answer (${parts.list.doubt ?? 'no doubt'}), so it is not certain that its list is without the version`, { server: parts.server });
+  stop.proof = proof;
   return proof;
 }
 

@@ -1,7 +1,7 @@
 // downloadVersion: bytes into staging, under a name no server can see. Resumes what an earlier attempt left of the same listing.
 
 import { endpointAllowed } from '../domain/endpoints';
-import { fail } from '../domain/failures';
+import { fail, SegueError, type FailureCode } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { isServing } from '../domain/transition';
 import { formatToken, type Pin, type Version } from '../domain/names';
@@ -36,8 +36,16 @@ export async function beginWithDownload(parts: Parts, attempt: Attempt, live: Li
     const view = await viewOf(parts, model, version, live.signal);
     if (isServing(version, view) && view.staged[version] !== undefined) return;
   }
-  await downloadVersion(parts, attempt, live);
+  try {
+    await downloadVersion(parts, attempt, live);
+  } catch (error) {
+    // By a listing of its own this host says nothing about the source: the one that is chosen for all may be another, and its failure names what is wrong.
+    if (attempt.pin !== undefined || live.signal.aborted || !(error instanceof SegueError) || !OF_THE_LISTING.has(error.code)) throw error;
+    parts.log(`${model}/${version}: what this host listed by itself could not be fetched: ${error.message}`, { model, version: version ?? '' });
+  }
 }
+
+const OF_THE_LISTING: ReadonlySet<FailureCode> = new Set(['SourceMissing', 'SourceChanged', 'IntegrityMismatch']);
 
 /** Listing and bytes on this agent's credentials. Nothing is touched where the version is whole already. */
 export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
@@ -84,13 +92,14 @@ export function refuseForeignEndpoint(parts: Pick<Parts, 'server' | 'allowEndpoi
   throw fail('EndpointNotAllowed', `${parts.server}: want one of ${parts.allowEndpoints.join(', ')}, found ${source.endpoint ?? 'aws'}`, { server: parts.server, want: parts.allowEndpoints, found: source.endpoint ?? 'aws' });
 }
 
-/** Staged, or all bytes there: nothing to fetch. */
+/** Staged, or all bytes there of the wanted listing: nothing to fetch. Where that is not known yet, bytes may be those of the source that was given up. */
 async function isWhole(parts: Parts, attempt: Attempt): Promise<boolean> {
   const { model, version, pin, digest } = attempt;
   if (version === undefined) return false;
   const entry = parts.journal.entry(model);
   const staged = entry.staged[version];
   if (staged !== undefined && (digest === undefined ? staged.pin === pin : staged.digest === digest) && await parts.store.has(model, version)) return true;
+  if (pin === undefined && attempt.begins === true) return false;
   const own = await ownPartial(parts, attempt);
   return own !== undefined && own.record.phase !== 'fetching';
 }

@@ -31,6 +31,8 @@ export interface Stop {
   /** From there to the moment nothing of the attempt could act; absent until then. */
   stoppedMs?: number;
   running?: Promise<StopResult>;
+  /** What the first one that succeeded gave. */
+  proof?: Proof;
 }
 
 export interface Parts {

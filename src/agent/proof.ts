@@ -35,14 +35,18 @@ export async function readProof(parts: Parts, attempt: Attempt, stoppedMs: numbe
 const lookEveryMs = 20;
 
 /**
- * Of an attempt that a greater token stopped: sockets and writers as they were read when its effect had ended and the greater one's had not begun. Without an
- * effect to stop, nothing of it was left then. Waits until the greater one has taken its candidate off the list.
+ * Of an attempt that a greater token stopped: sockets and writers as they were read when its effect had ended and the greater one's had not begun, or as
+ * its own abort had read them before. Without an effect to stop, nothing of it was left then. Waits until the greater one has taken its candidate off the list; fails as ServerUnreachable while the server does not say that it has.
  */
 export async function proofOfOvertaken(parts: Parts, attempt: Attempt, stop: Stop, signal: AbortSignal): Promise<Proof> {
   await parts.fence.untilEnded(attempt);
-  while (isCandidateListed(parts, attempt)) await pause(lookEveryMs, signal);
+  while (isCandidateListed(parts, attempt) || mayBeListed(parts, attempt)) {
+    if (parts.list.doubt === undefined || isCandidateListed(parts, attempt)) await pause(lookEveryMs, signal);
+    else await parts.list.settle(signal);
+  }
   const read = parts.overtaken.get(attempt.model);
-  const found: Proof = read !== undefined && compareTokens(read.token, attempt.token) === 0 ? read : { token: attempt.token, sockets: 0, writers: 0, partial: 'none', aspired: false, readFrom: 'process', stoppedMs: 0, atMs: Date.now() };
+  const seen = read !== undefined && compareTokens(read.token, attempt.token) === 0 ? read : stop.proof;
+  const found: Proof = seen ?? { token: attempt.token, sockets: 0, writers: 0, partial: 'none', aspired: false, readFrom: 'process', stoppedMs: 0, atMs: Date.now() };
   stop.stoppedMs ??= nowMs() - stop.calledMs;
   return { ...found, aspired: false, stoppedMs: Math.round(stop.stoppedMs * 10) / 10 };
 }
@@ -51,6 +55,12 @@ export async function proofOfOvertaken(parts: Parts, attempt: Attempt, stop: Sto
 function isCandidateListed(parts: Parts, { model, token }: Attempt): boolean {
   const { candidate } = parts.journal.entry(model);
   return candidate !== undefined && compareTokens(candidate.token, token) <= 0;
+}
+
+/** Off the journalled list, and the server has not confirmed it. */
+function mayBeListed(parts: Parts, { model, version }: Attempt): boolean {
+  const { candidate, promoted, unsure } = parts.journal.entry(model);
+  return version !== undefined && unsure.includes(version) && promoted !== version && candidate?.version !== version;
 }
 
 /** File descriptors of this process open for writing below a directory; nothing where there is no /proc. */

@@ -24,9 +24,9 @@ export const SLACK_SECONDS = 60;
 /** Below a mebibyte per second a model is not fetched in any useful time; small models still get this long. */
 export const FETCH_SLACK_SECONDS = 900;
 export const FETCH_FLOOR_BYTES_PER_SECOND = 1 << 20;
-/** Hashing and fsync on the slowest disk worth serving from. */
-/** Where nobody has said yet how many bytes there are. The agent ends by itself what stalls, and a heartbeat that is missed ends it too. */
+/** Where nobody has said yet how many bytes there are. The agent, which lists them, ends by itself what takes longer than they allow, and a heartbeat that is missed ends it too. */
 export const UNLISTED_FETCH_SECONDS = 24 * 3600;
+/** Hashing and fsync on the slowest disk worth serving from. */
 export const DISK_SLACK_SECONDS = 300;
 export const DISK_FLOOR_BYTES_PER_SECOND = 10 << 20;
 /** Steps are told to the rollout one by one only in fleets up to this size: each costs it up to four events, and its history stays below 2,600. */

@@ -143,13 +143,13 @@ function planForward(state: RolloutState, nowMs: number): Plan {
   if (pins.length > 0) return { phase: 'rolling', actions: pins, waits: {} };
   const stale = namesWhere(state, (server) => server.activity !== 'none' && server.attempt < state.attempt && server.gateSinceMs === undefined);
   if (stale.length > 0) return { phase: 'rolling', actions: [...stops(state, stale), ...listAhead(state), ...overtakes(state, stale)], waits: waitAll(names(state), { on: 'stop', servers: stale }) };
-  if (state.resolved === undefined && fetches(state)) return state.pause === undefined || state.resolving !== undefined || namesWhere(state, (server) => server.unpinned === true).length > 0 ? planResolve(state) : planPaused(state, state.pause);
+  if (state.resolved === undefined && fetches(state)) return state.pause === undefined || state.resolving !== undefined || isListingAwaited(state) ? planResolve(state) : planPaused(state, state.pause);
   return planWave(state, nowMs);
 }
 
 /** A listing touches nothing, so the new source is listed while the older load is being stopped. Its bytes wait for the proof. */
 function listAhead(state: RolloutState): readonly Action[] {
-  return state.resolved === undefined && fetches(state) && state.pause === undefined ? planResolve(state).actions : [];
+  return state.resolved === undefined && fetches(state) && (state.pause === undefined || isListingAwaited(state)) ? planResolve(state).actions : [];
 }
 
 /**
@@ -161,6 +161,11 @@ function overtakes(state: RolloutState, stale: readonly ServerName[]): readonly 
   const room = slots(state) - namesWhere(state, isMoving).filter((name) => !stale.includes(name)).length;
   const next = currentWave(state).members.filter((name) => stale.includes(name) && serverOf(state, name).activity === 'stopping' && serverOf(state, name).overtaken === undefined);
   return next.slice(0, Math.max(0, room)).map((server): Action => ({ do: 'start', server, attempt: state.attempt, goal: { ...forwardGoal(state), ...(fetches(state) ? { overtakes: true } : {}) } }));
+}
+
+/** A pause holds back what has not begun; what is on its way goes on to its gate. */
+function isListingAwaited(state: RolloutState): boolean {
+  return namesWhere(state, (server) => server.unpinned === true && server.activity === 'transition').length > 0;
 }
 
 /** Who fetches by a listing of its own goes no further before it is told the one for all. */

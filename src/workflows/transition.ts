@@ -64,12 +64,11 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     const first = firstStep(input);
     const name = `${what(input.version)} at ${input.token.join('.')}`;
     if (first.kind === 'begin') return hostCalls(input, `begin ${name}`, BEGIN_SECONDS).beginAttempt(attempt());
-    at = first.step;
-    steps.push(first.step);
     return hostCalls(input, `begin and ${WORDS[first.step]} ${name}`, BEGIN_SECONDS + seconds(first.step))[first.step]({ ...attempt(), begins: true });
   };
   const work = async (): Promise<TransitionEnd> => {
     view = await begin();
+    if (view.partial !== undefined && firstStep(input).kind === 'step') steps.push('downloadVersion');
     before ??= servedBefore(view, input.token);
     // Bytes that its host listed for itself may lie in staging; what is verified and listed is what every server gets.
     if (input.overtakes === true) await condition(() => pin !== undefined);

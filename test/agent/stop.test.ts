@@ -196,11 +196,44 @@ test('the first call of an attempt that nobody has told a listing fetches by its
   const gets = (): number => good.log().slice(before).filter(({ operation }) => operation === 'GetObject').length;
   const fetched = gets();
   expect((await world.the.downloadVersion({ ...unpinned, token: [2, 2] }, call())).partial).toMatchObject({ pin, phase: 'fetched' });
-  expect(gets()).toBe(fetched);
+  expect([gets(), lists()]).toEqual([fetched, 2]);
   await upload(good, '2', 'two');
   const { pin: other } = await world.the.resolveSource({ ...unpinned, version: v('2'), source }, call());
   const { begins: _begins, ...told } = unpinned;
   expect((await world.the.downloadVersion({ ...told, token: [2, 2], pin: other }, call())).partial).toMatchObject({ pin: other, phase: 'fetched' });
+});
+
+test('whole bytes of the source that was given up are not taken for those of the next one; what a host lists by itself and cannot fetch is no failure of the source', async () => {
+  world = await World.start({ 1: 'two' });
+  await world.bringUp(await world.attempt('1', [1, 1]));
+  const first = await world.attempt('2', [2, 1], {}, await world.anotherS3({ 2: 'three' }));
+  await world.the.beginAttempt(first, call());
+  expect((await world.the.downloadVersion(first, call())).partial).toMatchObject({ pin: first.pin, phase: 'fetched' });
+  const good = await world.anotherS3({ 2: 'three' });
+  const { pin, ...unpinned } = await world.attempt('2', [2, 2], { begins: true }, good);
+  expect(pin).not.toBe(first.pin);
+  expect((await world.the.downloadVersion(unpinned, call())).partial).toMatchObject({ pin, phase: 'fetched' });
+
+  const empty = await world.anotherS3();
+  const nothing = { ...unpinned, token: [2, 3] as const, source: { ...unpinned.source!, endpoint: empty.url } };
+  const view = await world.the.downloadVersion(nothing, call());
+  expect(view).toMatchObject({ token: [2, 3], aspired: ['1'] });
+  const { begins: _begins, ...told } = nothing;
+  await expect(world.the.downloadVersion({ ...told, pin: first.pin! }, call())).rejects.toMatchObject({ code: 'SourceMissing' });
+});
+
+test('an abort that is asked for again, after a greater token has begun, is answered with the proof that was read the first time', async () => {
+  world = await World.start({ 1: 'two' });
+  world.s3.fault({ times: 1, fault: { kind: 'stall', afterBytes: 5 } });
+  const lower = await world.attempt('1', [1, 1]);
+  await world.the.beginAttempt(lower, call());
+  const download = outcome(world.the.downloadVersion(lower, call()));
+  await until(() => world.openBelowStaging() > 0, 'a file is open');
+  const { proof } = await world.the.abortAttempt(lower, call());
+  expect(proof).toMatchObject({ token: [1, 1], readFrom: 'kernel' });
+  await world.the.downloadVersion({ ...lower, token: [1, 2], begins: true }, call());
+  expect((await world.the.abortAttempt(lower, call())).proof).toEqual(proof);
+  await download;
 });
 
 test('an abort of a token that is just being overtaken is answered when its effect has ended, with what was left then', async () => {
@@ -359,8 +392,13 @@ test('a greater token takes the lower one\'s candidate off the journalled list a
   await world.the.reloadConfig(attempt, call());
   await world.simulator?.stop();
   const beginning = outcome(world.the.beginAttempt({ ...attempt, token: [2, 2] }, call()));
+  // Its list may still name the candidate: that is no proof.
+  const proof = outcome(world.the.abortAttempt(attempt, call()));
   await until(() => !readFileSync(join(world.root, 'journal.json'), 'utf8').includes('"candidate"'), 'nothing wants the candidate any more', 5_000);
   expect(await beginning).toMatchObject({ code: 'ServerUnreachable' });
+  expect(await proof).toMatchObject({ code: 'ServerUnreachable' });
   await world.startServer();
+  expect((await until(async () => world.the.abortAttempt(attempt, call()).catch(() => undefined), 'the proof is given')).proof).toMatchObject({ token: [2, 1], aspired: false });
+  expect(world.listed()).toEqual({ half: ['1'] });
   expect(await until(async () => world.the.beginAttempt({ ...attempt, token: [2, 2] }, call()).catch(() => undefined), 'it begins')).toMatchObject({ aspired: ['1'], promoted: '1' });
 });

@@ -249,6 +249,8 @@ describe('updating', () => {
   test('a pause does not hold back the listing that a server on its way waits for', () => {
     const story = updating().stopping('a').ahead('a').then((state) => happened.paused(state, { sinceMs: 0 }));
     expect(said(story.plan())).toEqual(['resolve a']);
+    const two = updating(['a', 'b'], { maxUnavailable: 2 }).then((state) => happened.started(state, s('b'), 'forward', 1, 0)).stopping('a').stopping('b').ahead('a').then((state) => happened.paused(state, { sinceMs: 0 }));
+    expect(said(two.plan())).toEqual(['resolve a']);
   });
   test('what is not fetched by a listing looks first', () => {
     const disk = updating().then((state) => ({ ...state, request: { ...state.request, preferDisk: true as const } })).stopping('a');

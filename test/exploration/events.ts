@@ -85,7 +85,10 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
     return made;
   }
   switch (effect.kind) {
-    case 'began': made.push({ name: `${name}: ${child.at} ${begins(child) ? 'begins' : 'lists'}`, world: effect.world }); break;
+    case 'began':
+      if (begins(child) && world.faults > 0) made.push({ name: `${name}: ${child.at} begins, and fails`, world: childOf({ ...effect.world, faults: world.faults - 1 }, index, { ...child, failing: 'ServerUnreachable' }) });
+      made.push({ name: `${name}: ${child.at} ${begins(child) ? 'begins' : 'lists'}`, world: effect.world });
+      break;
     case 'refused': made.push({ name: `${name}: ${child.at} is refused`, world: childOf(world, index, { ...child, failing: effect.code }) }); break;
     case 'did': {
       const host = hostAt(effect.world, place);
@@ -121,8 +124,10 @@ function performed(world: World, place: ServerName, child: Child): Effect | unde
   if (acts === undefined) throw new Error(`${child.at} acts on no version`);
   if (begins(child) && isServing(acts, viewOf(host)) && host.staged.includes(acts)) return did(world);
   switch (child.at) {
-    case 'downloadVersion': return did(hostOf(world, place, { partial: { version: acts, phase: 'fetched' } }));
-    case 'verifyVersion': return did(hostOf(world, place, { partial: { version: acts, phase: 'verified' } }));
+    case 'downloadVersion': return did(hostOf(world, place, { partial: { version: acts, phase: 'fetched', ...(input.pin === undefined && input.overtakes === true ? { own: true } : {}) } }));
+    case 'verifyVersion':
+      if (host.partial?.own === true) throw new Error(`${place}: ${acts} is verified as it was listed by its host alone`);
+      return did(hostOf(world, place, { partial: { version: acts, phase: 'verified' } }));
     case 'stageVersion': { const { partial: _gone, ...rest } = host; return did({ ...world, hosts: { ...world.hosts, [place]: { ...rest, staged: union(host.staged, acts) } } }); }
     case 'reloadConfig': if (world.mode === 'resource' && host.aspired.some((one) => one !== acts)) return did(world); return did(hostOf(world, place, { aspired: union(host.aspired, acts), drained: host.drained.filter((one) => one !== acts), states: host.aspired.includes(acts) ? host.states : { ...host.states, [acts]: 'LOADING' }, ...(host.promoted === acts ? {} : { candidate: acts }) }));
     case 'awaitAvailable': {

@@ -34,7 +34,8 @@ export interface Host {
   readonly promoted?: Version;
   readonly before?: { readonly epoch: number; readonly version?: Version };
   readonly drained: readonly Version[];
-  readonly partial?: { readonly version: Version; readonly phase: 'fetched' | 'verified' };
+  /** `own`: by its host's own listing, which is another one than its rollout's. */
+  readonly partial?: { readonly version: Version; readonly phase: 'fetched' | 'verified'; readonly own?: true };
   readonly states: Readonly<Record<Version, ServableState>>;
   /** Versions whose load fails on this host, as a fact of the world. */
   readonly broken: readonly Version[];
@@ -223,7 +224,7 @@ export function viewOf(host: Host): ModelView {
     states: host.states, labels: {}, waits: {}, drained: host.drained, incarnation: 'i',
     ...(host.promoted === undefined ? {} : { promoted: host.promoted }),
     ...(host.before === undefined ? {} : { before: host.before }),
-    ...(host.partial === undefined ? {} : { partial: { ...host.partial, pin: pinOf(host.partial.version), bytes: 1, of: 1 } }),
+    ...(host.partial === undefined ? {} : { partial: { version: host.partial.version, phase: host.partial.phase, pin: host.partial.own === true ? 'pin:own' as Pin : pinOf(host.partial.version), bytes: 1, of: 1 } }),
   };
 }
 

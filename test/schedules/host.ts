@@ -18,6 +18,8 @@ export class Host {
   drained: readonly Version[] = [];
   partial: { readonly version: Version; readonly pin: Pin; readonly phase: 'fetched' | 'verified' } | undefined;
   readonly states = new Map<Version, ServableState>();
+  /** What this host did and must not have done. */
+  wrong: string | undefined;
   /** Every effect, by the token it had: they never go back. */
   readonly effects: Token[] = [];
 
@@ -76,9 +78,13 @@ export class Host {
     switch (step) {
       case 'downloadVersion':
         if (attempt.begins === true && isServing(attempt.version!, this.view()) && this.staged.has(attempt.version!)) return;
-        this.partial = { version: attempt.version!, pin: attempt.pin ?? pinOf(attempt.version!), phase: 'fetched' };
+        // By its own listing, which now and then is another one than its rollout's.
+        this.partial = { version: attempt.version!, pin: attempt.pin ?? (attempt.begins === true && attempt.token[1] % 2 === 0 ? 'pin:own' as Pin : pinOf(attempt.version!)), phase: 'fetched' };
         return;
-      case 'verifyVersion': if (this.partial !== undefined) this.partial = { ...this.partial, phase: 'verified' }; return;
+      case 'verifyVersion':
+        if (this.partial?.pin === 'pin:own') this.wrong = `One listing: ${attempt.version} is verified as it was listed by its host alone`;
+        if (this.partial !== undefined) this.partial = { ...this.partial, phase: 'verified' };
+        return;
       case 'stageVersion': if (this.partial !== undefined) this.staged.set(attempt.version!, { digest: digestOf(attempt.version!), pin: this.partial.pin }); this.partial = undefined; return;
       case 'reloadConfig': {
         const wanted = attempt.version!;

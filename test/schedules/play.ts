@@ -189,7 +189,7 @@ class Game {
       if (last !== undefined && now !== undefined && compareTokens(now, last) < 0) this.violation ??= `${host.name}: No going back: an effect of ${formatToken(now)} after one of ${formatToken(last)}`;
       // Going back from a first version ends in nothing, as it was.
       if (host.promoted === undefined) this.#served.delete(host);
-      const what = violationOf(this.#mode, this.#served.has(host), host.view());
+      const what = host.wrong ?? violationOf(this.#mode, this.#served.has(host), host.view());
       if (what !== undefined) this.violation ??= `${host.name}: ${what}, after ${type} at ${attempt.token?.join('.') ?? '-'}`;
       if (host.promoted !== undefined) this.#served.add(host);
     }
