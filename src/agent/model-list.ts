@@ -72,6 +72,7 @@ export class ModelList {
       if (this.#doubt !== undefined) await this.#settleNow();
       caller.assert();
       if (edit(this.journal.entry(model)).aspired.length > 0) await this.#register(model, caller);
+      caller.assert(); // A name takes a poll to be known; meanwhile its caller may have left.
       const before = this.journal.entry(model);
       await this.journal.update(model, (entry) => withUnsure(edit(entry), entry));
       try {

@@ -1,6 +1,7 @@
 // Stopping a stale load: what is left of it is read from outside, not from the agent's answer.
 
 import { existsSync, readFileSync } from 'node:fs';
+import promises from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelName } from '../../src/domain/names';
 import { call, MODEL, until, upload, v, World } from './world';
@@ -234,6 +235,31 @@ test('an abort that is asked for again, after a greater token has begun, is answ
   await world.the.downloadVersion({ ...lower, token: [1, 2], begins: true }, call());
   expect((await world.the.abortAttempt(lower, call())).proof).toEqual(proof);
   await download;
+});
+
+test('a reload that waits for a new name to be known, and is aborted, does not list afterwards, not even in the journal', async () => {
+  world = await World.start({ 1: 'two' });
+  const attempt = await world.attempt('1', [1, 1]);
+  await world.stage(attempt);
+  const written: string[] = [];
+  const rename = promises.rename;
+  promises.rename = (from, to) => {
+    if (String(to).endsWith('journal.json')) written.push(readFileSync(String(from), 'utf8'));
+    return rename(from, to);
+  };
+  try {
+    const reloading = outcome(world.the.reloadConfig(attempt, call()));
+    await until(() => world.listed()['half'] !== undefined, 'the server has the name by its sentinel');
+    expect((await world.the.abortAttempt(attempt, call())).proof).toMatchObject({ aspired: false });
+    expect(await reloading).toMatchObject({ code: 'StaleAttempt' });
+    await until(() => readFileSync(join(world.root, 'journal.json'), 'utf8').includes('"registered": "yes"'), 'the name is known');
+    // Takes its turn after whatever was left behind.
+    expect(await world.bringUp({ ...attempt, token: [2, 1] })).toMatchObject({ promoted: '1' });
+    expect(written.filter((one) => /"candidate": \{[^}]*"token": \[\s*1,/.test(one))).toEqual([]);
+    expect(written.some((one) => /"candidate": \{[^}]*"token": \[\s*2,/.test(one))).toBe(true);
+  } finally {
+    promises.rename = rename;
+  }
 });
 
 test('an abort of a token that is just being overtaken is answered when its effect has ended, with what was left then', async () => {
