@@ -1,7 +1,7 @@
 // downloadVersion: bytes into staging, under a name no server can see. Resumes what an earlier attempt left of the same listing.
 
 import { endpointAllowed } from '../domain/endpoints';
-import { fail, SegueError, type FailureCode } from '../domain/failures';
+import { fail, isOfTheListing, SegueError } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { isServing } from '../domain/transition';
 import { formatToken, type Pin, type Version } from '../domain/names';
@@ -22,6 +22,7 @@ import { rateMeter } from './rate';
 import { RecordKeeper } from './record-keeper';
 import { assertRoom, giveBack } from './room';
 import { allocated, hashFile, sizeOf } from './tree';
+import { discardPartial } from './tidy';
 import { unpackFetched } from './unpack';
 import { viewOf } from './view';
 
@@ -34,18 +35,16 @@ export async function beginWithDownload(parts: Parts, attempt: Attempt, live: Li
   const { model, version } = attempt;
   if (version !== undefined && parts.journal.entry(model).promoted === version) {
     const view = await viewOf(parts, model, version, live.signal);
-    if (isServing(version, view) && view.staged[version] !== undefined) return;
+    if (isServing(version, view) && view.staged[version] !== undefined) return discardPartial(parts, model, live);
   }
   try {
     await downloadVersion(parts, attempt, live);
   } catch (error) {
     // By a listing of its own this host says nothing about the source: the one that is chosen for all may be another, and its failure names what is wrong.
-    if (attempt.pin !== undefined || live.signal.aborted || !(error instanceof SegueError) || !OF_THE_LISTING.has(error.code)) throw error;
+    if (attempt.pin !== undefined || live.signal.aborted || !(error instanceof SegueError) || !isOfTheListing(error.code)) throw error;
     parts.log(`${model}/${version}: what this host listed by itself could not be fetched: ${error.message}`, { model, version: version ?? '' });
   }
 }
-
-const OF_THE_LISTING: ReadonlySet<FailureCode> = new Set(['SourceMissing', 'SourceChanged', 'IntegrityMismatch']);
 
 /** Listing and bytes on this agent's credentials. Nothing is touched where the version is whole already. */
 export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live): Promise<void> {
@@ -61,7 +60,9 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
     if (attempt.pin === undefined) await parts.listed.underWay(model, source, live.signal);
     const listing = parts.listed.take(model, source, attempt.pin) ?? await listSource(source, { ...options, signatures: signaturesOf(parts.signatures, model) });
     assertWanted(parts, attempt, listing);
-    const { pin, bytes: of } = listing.resolved;
+    const { pin, bytes: of, digest } = listing.resolved;
+    // Its manifest says what whoever gave no pin had not been told either: these bytes are staged already.
+    if (attempt.pin === undefined && digest !== undefined && digest === parts.journal.entry(model).staged[version]?.digest && await parts.store.has(model, version)) return discardPartial(parts, model, live);
     const path = parts.store.stagingPath(model, version, pin);
     await own(parts, attempt, version, pin, path, live);
     const have = await onDiskUntil(live.signal, `search this disk for files of ${model}/${version}`, () => onThisDisk(parts, attempt, path, listing, live));

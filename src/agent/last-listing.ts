@@ -11,7 +11,6 @@ const FRESH_MS = 10_000;
 
 export class LastListing {
   #last: { readonly of: string; readonly listing: SourceListing; readonly atMs: number } | undefined;
-
   #running: { readonly of: string; readonly ended: Promise<void> } | undefined;
 
   /** Lists, and keeps what comes. */

@@ -4,8 +4,17 @@
 import type { ModelName } from '../domain/names';
 import { PART_LOG_NAME, filesOnPartLog } from '../source/part-log';
 import { readPartialRecord } from './partial-record';
+import type { Live } from './live';
 import type { Parts } from './parts';
 import { keepOnly } from './tree';
+
+/** Nobody goes on with what is in staging. */
+export async function discardPartial(parts: Parts, model: ModelName, live: Live): Promise<void> {
+  if (parts.journal.entry(model).partial === undefined) return;
+  live.assert();
+  await parts.journal.update(model, (entry) => ({ ...entry, partial: undefined }));
+  await parts.store.sweep(model, undefined);
+}
 
 /** Called while nothing of the model runs. @param halves half-written files: an abort takes them back; whoever only went on after a death keeps what the parts log knows of */
 export async function tidyPartial(parts: Parts, model: ModelName, halves: 'kept' | 'gone'): Promise<void> {

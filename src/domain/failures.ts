@@ -71,6 +71,11 @@ export function dispositionOf(code: FailureCode): Disposition {
   return FAILURES[code].disposition;
 }
 
+/** What a fetch says of the listing it went by. Where that was one host's own, another may be chosen for all, and this says nothing yet. */
+export function isOfTheListing(code: FailureCode): boolean {
+  return code === 'SourceMissing' || code === 'SourceChanged' || code === 'IntegrityMismatch';
+}
+
 /** For branches that cannot be taken: a broken assertion stops the task and loses nothing. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);

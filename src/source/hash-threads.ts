@@ -86,8 +86,10 @@ export class HashThreads {
     };
   }
 
-  /** Makes, writes, hashes and closes a file whose bytes lie in the shared memory; they are not needed any more once `done` is called. That is never after `close`. */
-  /** @param by the thread that put this file before. Gives the one that does now. */
+  /**
+   * Makes, writes, hashes and closes a file whose bytes lie in the shared memory; they are not needed any more once `done` is called. That is never after `close`.
+   * @param by the thread that put this file before. Gives the one that does now.
+   */
   put(file: WholeFile, by: number | undefined, done: (put: Put) => void): number {
     const threads = Array.from({ length: THREADS }, (_, index) => this.#thread(index));
     const index = by ?? threads.reduce((least, one, at) => (one.putting < (threads[least]?.putting ?? 0) ? at : least), 0);

@@ -32,7 +32,7 @@ export interface Early {
 
 export function handleVerbs({ state, verdict, status, apply, wish }: Steered): Early {
   let earlyPause: Pause | undefined;
-  const replaced = new Map<number, string>();
+  const replaced: Record<number, string> = {};
   const accepted = (message: string): Accepted => ({ accepted: true, generation: status().generation, message });
 
   const abort = (payload: unknown): Accepted => {
@@ -70,7 +70,7 @@ export function handleVerbs({ state, verdict, status, apply, wish }: Steered): E
   const supersede = (by: string, epoch?: number): void => {
     const claim = state()?.claim;
     if (epoch === undefined || epoch === claim?.epoch) wish({ kind: 'supersede', by });
-    else if (claim === undefined) replaced.set(epoch, by);
+    else if (claim === undefined) replaced[epoch] = by;
   };
   /** A signal has nobody to answer: its refusal is shown in status. */
   const bySignal = (verb: (payload: unknown) => unknown) => async (payload: unknown): Promise<void> => {
@@ -107,5 +107,5 @@ export function handleVerbs({ state, verdict, status, apply, wish }: Steered): E
   setHandler(resumeUpdate, resume, { description: 'Go on after a pause' });
   setHandler(resumeSignal, bySignal(resume), { description: 'Go on after a pause' });
   setHandler(supersedeSignal, (payload) => { if (isRecordOf(payload, 'by')) supersede(payload.by, payload.epoch); else senseless('supersede'); }, { description: 'From the fleet: a newer rollout holds this model' });
-  return { pause: () => earlyPause, replacedBy: (epoch) => replaced.get(epoch) };
+  return { pause: () => earlyPause, replacedBy: (epoch) => replaced[epoch] };
 }

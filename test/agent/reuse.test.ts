@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { filesBelow } from '../../src/agent/tree';
-import { v, World } from './world';
+import { call, v, World } from './world';
 
 let world: World;
 afterEach(() => world.stop());
@@ -29,6 +29,20 @@ test('an identical version costs no object byte and is served from files of its 
   expect([fetchedOf('1').length > 0, fetchedOf('2')]).toEqual([true, []]);
   const [one, two] = ['1', '2'].map((version) => statSync(join(world.root, `models/half/${version}/saved_model.pb`)));
   expect(two?.ino).toBe(one?.ino);
+});
+
+test('what is staged already is not fetched by another listing either, nor left in staging', async () => {
+  world = await World.start({ 1: 'two' });
+  await vouch('1');
+  const first = await world.attempt('1', [1, 1]);
+  await world.stage(first);
+  const before = fetchedOf('1').length;
+  const { pin, ...unpinned } = { ...first, token: [1, 2] as const, source: { ...first.source!, region: 'eu-west-1' }, begins: true as const };
+  expect((await world.the.resolveSource({ ...unpinned, version: v('1') }, call())).pin).not.toBe(pin);
+  const view = await world.the.downloadVersion(unpinned, call());
+  expect(view).toMatchObject({ token: [1, 2], staged: { 1: { pin } } });
+  expect(view).not.toHaveProperty('partial');
+  expect([fetchedOf('1').length, world.dir('staging/half')]).toEqual([before, []]);
 });
 
 test('where a file on this disk is not what it was, the true one is fetched', async () => {

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import promises from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Attempt } from '../../src/domain/host';
 import type { ModelName } from '../../src/domain/names';
 import { call, MODEL, until, upload, v, World } from './world';
 
@@ -388,7 +389,8 @@ test('a server that is away does not keep an abort from its proof, where nothing
   expect(view.states).toEqual({});
 });
 
-test('a candidate on a server that is away is journalled as gone at once, and proved gone when the server is back', async () => {
+/** Version 1 is served, version 2 was listed beside it, and then the server went away. */
+async function candidateOnServerThatIsAway(): Promise<Attempt> {
   world = await World.start({ 1: 'two', 2: 'three' });
   await world.bringUp(await world.attempt('1', [1, 1]));
   world.simulator?.faults.delay({ what: 'load', version: 2n, ms: 60_000 });
@@ -396,6 +398,11 @@ test('a candidate on a server that is away is journalled as gone at once, and pr
   await world.stage(attempt);
   await world.the.reloadConfig(attempt, call());
   await world.simulator?.stop();
+  return attempt;
+}
+
+test('a candidate on a server that is away is journalled as gone at once, and proved gone when the server is back', async () => {
+  const attempt = await candidateOnServerThatIsAway();
   await expect(world.the.abortAttempt(attempt, call())).rejects.toMatchObject({ code: 'ServerUnreachable' });
   // Whoever names no version asks for no proof of one, and his answer is nobody else's.
   const { version: _version, ...nameless } = attempt;
@@ -410,13 +417,7 @@ test('a candidate on a server that is away is journalled as gone at once, and pr
 });
 
 test('a greater token takes the lower one\'s candidate off the journalled list at once, also while the server is away', async () => {
-  world = await World.start({ 1: 'two', 2: 'three' });
-  await world.bringUp(await world.attempt('1', [1, 1]));
-  world.simulator?.faults.delay({ what: 'load', version: 2n, ms: 60_000 });
-  const attempt = await world.attempt('2', [2, 1]);
-  await world.stage(attempt);
-  await world.the.reloadConfig(attempt, call());
-  await world.simulator?.stop();
+  const attempt = await candidateOnServerThatIsAway();
   const beginning = outcome(world.the.beginAttempt({ ...attempt, token: [2, 2] }, call()));
   // Its list may still name the candidate: that is no proof.
   const proof = outcome(world.the.abortAttempt(attempt, call()));

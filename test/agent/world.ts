@@ -10,6 +10,7 @@ import { ServingClient } from '../../src/serving/client';
 import { startS3, type S3Server } from '../../src/testing/s3/server';
 import { startSimulator, type Simulator, type StartOptions } from '../../src/testing/tf-serving/server';
 import { removeScratch, scratch } from './scratch';
+import { until as untilFact } from '../setup/until';
 
 export const MODEL = 'half' as ModelName;
 export const v = (text: string): Version => text as Version;
@@ -179,13 +180,7 @@ export function call(signal = new AbortController().signal, heartbeat: (details:
 
 /** Waits for a fact. */
 export async function until<T>(fact: () => T | undefined | false | Promise<T | undefined | false>, what: string, withinMs = 10_000): Promise<T> {
-  const end = performance.now() + withinMs;
-  for (;;) {
-    const found = await fact();
-    if (found !== undefined && found !== false) return found;
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  return untilFact(fact, withinMs, what) as Promise<T>;
 }
 
 export async function upload(s3: S3Server, version: string, sample: keyof typeof SAMPLE, without: (path: string) => boolean = () => false): Promise<void> {

@@ -2,13 +2,13 @@
 
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ModelName, Version } from '../../src/domain/names';
 import { ServingClient } from '../../src/serving/client';
 import { KEYS } from './contents';
 import { bootVersions, diskVersions, versionPath } from './look';
 import { MODELS } from './plan';
 import { FLEET, type Host, type Stack } from './stack';
+import { until } from '../setup/until';
 
 /** Longer than a client waits for an answer. */
 const HANG_MS = 5_000;
@@ -29,7 +29,7 @@ export async function plant(name: string, stack: Stack): Promise<void> {
 /** Without an input the workflow code breaks: its task fails, again and again. */
 async function taskFailure(stack: Stack): Promise<void> {
   const handle = await stack.temporal.client.workflow.start('transition', { workflowId: `rollout/${FLEET}/planted`, taskQueue: 'segue', args: [] });
-  while (!(await handle.fetchHistory()).events?.some((event) => event.workflowTaskFailedEventAttributes)) await delay(100);
+  await until(async () => (await handle.fetchHistory()).events?.some((event) => event.workflowTaskFailedEventAttributes), 60_000);
   await handle.terminate();
 }
 

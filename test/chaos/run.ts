@@ -15,6 +15,7 @@ import { secretsIn } from './secrets';
 import { settle, SETTLE_MS, type Settled } from './settle';
 import { FLEET, Stack } from './stack';
 import { Watch } from './watch';
+import { until } from '../setup/until';
 
 const CHECK_SECONDS = 10;
 /** What is planted does not settle. */
@@ -123,13 +124,10 @@ function calmPlan(round: number): Plan {
 
 async function membersAnnounced(stack: Stack): Promise<void> {
   const { client } = stack.temporal;
-  const deadline = Date.now() + 60_000;
-  for (;;) {
+  await until(async () => {
     const state = await patiently(client, () => client.workflow.getHandle(`fleet/${FLEET}`).query<{ members: Record<string, { models?: object }> }>('status')).catch(() => undefined);
-    if (SERVERS.every((name) => state?.members[name]?.models !== undefined)) return;
-    if (Date.now() > deadline) throw new Error('the agents have not announced themselves within a minute');
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+    return SERVERS.every((name) => state?.members[name]?.models !== undefined);
+  }, 60_000, 'the agents have announced themselves');
 }
 
 function nameOf(act: Act): string {

@@ -1,32 +1,39 @@
-// Programs that tests run as servers: where they are kept, and when they listen.
+// A program run as a server, on a folder of its own: when it answers, and that nothing of it is left.
 
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { access, constants } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './until';
 
 /** A server listens within seconds; this is for a machine that is busy with everything else. */
 const START_TIMEOUT_MS = 60_000;
 
-export function cacheDirectory(name: string): string {
-  const ours = process.env['SEGUE_CACHE_DIR'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'segue');
-  return join(ours, name);
-}
-
-export function onPath(name: string): readonly string[] {
-  return (process.env['PATH'] ?? '').split(delimiter).map((directory) => join(directory, name));
-}
-
-export async function executable(path: string): Promise<boolean> {
-  return existsSync(path) && access(path, constants.X_OK).then(() => true, () => false);
+export interface ServerProcess {
+  /** Ends the process and removes its folder. */
+  readonly stop: () => Promise<void>;
 }
 
 /** Until `ready` says so. Throws with what it wrote on stderr, where it ends before. */
-export async function answering(name: string, child: ChildProcess, ready: () => Promise<boolean>): Promise<void> {
+export async function startServerProcess(name: string, binary: string, argsFor: (root: string) => Promise<readonly string[]> | readonly string[], ready: () => Promise<boolean>, env: NodeJS.ProcessEnv = {}): Promise<ServerProcess> {
+  const root = await mkdtemp(join(tmpdir(), `segue-${name}-`));
+  const child = spawn(binary, [...await argsFor(root)], { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'] } satisfies SpawnOptions);
+  const stop = async (): Promise<void> => {
+    await killed(child);
+    await rm(root, { recursive: true, force: true });
+  };
+  try {
+    await answering(name, child, ready);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop };
+}
+
+async function answering(name: string, child: ChildProcess, ready: () => Promise<boolean>): Promise<void> {
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => (said = (said + chunk.toString('utf8')).slice(-4_000)));
   const failed = new Promise<never>((_, reject) => {
@@ -34,13 +41,10 @@ export async function answering(name: string, child: ChildProcess, ready: () => 
     child.once('exit', (code) => reject(new Error(`${name} ended with ${code}: ${said.trim()}`)));
   });
   failed.catch(() => undefined);
-  for (const until = Date.now() + START_TIMEOUT_MS; Date.now() < until; ) {
-    if (await Promise.race([ready(), failed])) return;
-    await sleep(20);
-  }
-  throw new Error(`${name} did not answer within ${START_TIMEOUT_MS} ms: ${said.trim()}`);
+  await until(() => Promise.race([ready(), failed]), START_TIMEOUT_MS);
 }
 
+/** Does somebody listen on this port of the loopback? */
 export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
@@ -49,8 +53,8 @@ export function accepts(port: number): Promise<boolean> {
   });
 }
 
-export async function killed(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGKILL');
   await once(child, 'exit');
 }

@@ -12,7 +12,7 @@ import type { SourceListing } from '../../src/source/listing';
 import { readBody } from '../../src/source/object-body';
 import { linkEqualFiles } from '../../src/source/reuse';
 import { openS3 } from '../../src/source/s3-client';
-import { until } from '../setup/until';
+import { aWhile, until } from '../setup/until';
 import { kit, noise, openBelow } from './kit';
 import type { Kit } from './kit';
 
@@ -97,7 +97,7 @@ describe.each(['own', 'sdk'] as const)('over the %s path', (body) => {
       expect(reason).toBe('its reason');
       expect(ms).toBeLessThan(LIMIT_MS);
       await until(() => readdirSync(directory).includes('began.done'));
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await aWhile(100);
       expect(k.s3.log()).toHaveLength(requests);
     } finally {
       if (before === undefined) delete process.env['AWS_CONFIG_FILE'];
@@ -167,7 +167,7 @@ describe.each(['own', 'sdk'] as const)('over the %s path', (body) => {
     const begin = async (): Promise<void> => {
       abort.abort(new Error('superseded'));
       await until(() => k.sockets.open().count === 0);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await aWhile(20);
     };
     await expect(readBody(s3, file, { signal: abort.signal }, { begin, chunk: (bytes) => void chunks.push(bytes) })).rejects.toThrow('superseded');
     expect(chunks).toEqual([]);

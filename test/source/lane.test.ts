@@ -8,6 +8,7 @@ import { Lane } from '../../src/source/lane';
 import type { Head } from '../../src/source/http-head';
 import { CERT, KEY } from './self-signed';
 import { noise } from './kit';
+import { aWhile } from '../setup/until';
 
 const BODY = noise(300_000);
 const CLOSE = { keepAlive: 'close' as const };
@@ -122,7 +123,7 @@ describe.each([['TCP', false], ['TLS', true]])('over %s', (_, tls) => {
     const { lane } = laneTo(tls);
     const [first, second] = [new Sink(100, false), new Sink(100, false)];
     await lane.exchange('GET /1 HTTP/1.1\r\n\r\n', first);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await aWhile(50);
     await lane.exchange('GET /2 HTTP/1.1\r\n\r\n', second);
     expect([first.all().toString(), second.all().toString()]).toEqual(['ok', 'good']);
     lane.destroy(new Error('over'));

@@ -15,21 +15,17 @@ s3Suite("the kit's S3 server", async () => {
   return { url: server.url, credentials, stop: () => server.stop() };
 });
 
-// In CI its absence is a failure of the suite's own start; elsewhere it is said, and nothing pretends to have run.
-if (canHaveVersitygw() || process.env['CI']) {
-  s3Suite('versitygw', async () => startVersitygw(await findVersitygw()), BUILD_TIMEOUT_MS);
-  uploadedInParts('versitygw', async () => startVersitygw(await findVersitygw()), BUILD_TIMEOUT_MS);
-} else {
-  test('NOT RUN against versitygw: neither the binary nor Go is on this machine', () => {
-    process.stderr.write('The S3 suite did not run against versitygw: neither the binary (SEGUE_VERSITYGW, PATH, cache) nor Go is here. With CI set this fails.\n');
-  });
-}
-
-if (canHaveSeaweedFs() || process.env['CI']) {
-  s3Suite('SeaweedFS', async () => startSeaweedFs(await findSeaweedFs()), BUILD_TIMEOUT_MS);
-  uploadedInParts('SeaweedFS', async () => startSeaweedFs(await findSeaweedFs()), BUILD_TIMEOUT_MS);
-} else {
-  test('NOT RUN against SeaweedFS: neither the binary nor Python on Linux is on this machine', () => {
-    process.stderr.write('The S3 suite did not run against SeaweedFS: neither the binary (SEGUE_WEED, PATH, cache) nor Python on Linux is here. With CI set this fails.\n');
-  });
+// In CI the absence of one is a failure of its suite's own start; elsewhere it is said, and nothing pretends to have run.
+for (const { name, canHave, start, needs } of [
+  { name: 'versitygw', canHave: canHaveVersitygw, start: async () => startVersitygw(await findVersitygw()), needs: 'the binary (SEGUE_VERSITYGW, PATH, cache) nor Go' },
+  { name: 'SeaweedFS', canHave: canHaveSeaweedFs, start: async () => startSeaweedFs(await findSeaweedFs()), needs: 'the binary (SEGUE_WEED, PATH, cache) nor Python on Linux' },
+]) {
+  if (canHave() || process.env['CI']) {
+    s3Suite(name, start, BUILD_TIMEOUT_MS);
+    uploadedInParts(name, start, BUILD_TIMEOUT_MS);
+  } else {
+    test(`NOT RUN against ${name}: neither ${needs} is on this machine`, () => {
+      process.stderr.write(`The S3 suite did not run against ${name}: neither ${needs} is here. With CI set this fails.\n`);
+    });
+  }
 }

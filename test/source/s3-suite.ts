@@ -15,6 +15,7 @@ import { openS3 } from '../../src/source/s3-client';
 import type { S3Handle } from '../../src/source/s3-client';
 import { SocketLedger } from '../../src/source/sockets';
 import { failureOf } from './failing';
+import { aWhile } from '../setup/until';
 
 export interface S3UnderTest {
   readonly url: string;
@@ -187,7 +188,7 @@ export function s3Suite(name: string, start: () => Promise<S3UnderTest>, startTi
       expect(sockets.open()).toEqual({ count: 0, readFrom: process.platform === 'linux' ? 'kernel' : 'process' });
       expect(ms).toBeLessThan(100);
       const atEnd = bytes;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await aWhile(50);
       expect(bytes).toBe(atEnd);
     });
   });

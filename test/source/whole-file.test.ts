@@ -5,7 +5,6 @@ import type * as Fs from 'node:fs';
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchFiles } from '../../src/source/download';
 import type { FetchOptions } from '../../src/source/download';
 import type { FetchedFile } from '../../src/source/own-download';
@@ -15,7 +14,7 @@ import { MADE } from '../../src/source/staged-file';
 import { putWhole, WHOLE_FROM_FILES } from '../../src/source/whole-file';
 import { makeSmallFileSystem, reasonNoSmallFileSystem } from '../setup/small-file-system';
 import { findStrace, reasonNoStrace } from '../setup/strace';
-import { until } from '../setup/until';
+import { aWhile, until } from '../setup/until';
 import { reasonInName, wherePossible } from '../setup/where-possible';
 import { failureOf } from './failing';
 import { kit, noise, openBelow, sha } from './kit';
@@ -120,7 +119,7 @@ test('aborted at any moment: nothing is open, and nothing is written any more', 
     abort.abort('stopped');
     if (await running === 'stopped') stopped++;
     const left = [sizes(), openBelow(k.into), k.sockets.open().count];
-    await sleep(30); // No fact can be waited for that says that nothing happens.
+    await aWhile(30);
     expect([sizes(), [], 0]).toEqual(left);
   }
   expect(stopped).toBeGreaterThan(12);

@@ -7,6 +7,7 @@ import type { ModelView } from '../../src/domain/view';
 import { ServingClient } from '../../src/serving/client';
 import { failure, Fixture } from '../tf-serving/fixture';
 import { call, MODEL, v, World } from '../agent/world';
+import { aWhile } from '../setup/until';
 
 export const POLL_SECONDS = 0.1;
 
@@ -95,7 +96,7 @@ export function stateOf(at: { simulator?: World['simulator'] }, version: number 
 
 /** Waits so long to see that nothing happens: the only reason to let time pass. */
 export function polls(count: number, pollSeconds = POLL_SECONDS): Promise<void> {
-  return new Promise((resolve) => { setTimeout(resolve, count * pollSeconds * 1000 + 150); });
+  return aWhile(count * pollSeconds * 1000 + 150);
 }
 
 export const outcome = (work: Promise<unknown>): Promise<unknown> => work.then(() => 'ended well', (error: unknown) => error);
