@@ -10,15 +10,29 @@ const CHUNK = Buffer.alloc(1 << 20);
 interface Seen { readonly atMs: number; readonly method: string; readonly key: string; closedAtMs?: number }
 /** By version: whoever looks often costs little. */
 const seen = new Map<string, Seen[]>();
+/** Who asked when bytes of the version are first asked for, and is answered then: nobody need look again and again. */
+const awaited = new Map<string, ServerResponse>();
+
+function isBody({ method, key }: Seen): boolean {
+  return method === 'GET' && key.includes('/variables/');
+}
 
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://localhost');
   if (url.pathname === '/_log') return void response.end(JSON.stringify(seen.get(url.searchParams.get('version') ?? '') ?? []));
+  if (url.pathname === '/_first') {
+    const wanted = url.searchParams.get('version') ?? '';
+    const begun = (seen.get(wanted) ?? []).find(isBody);
+    if (begun === undefined) awaited.set(wanted, response);
+    else response.end(JSON.stringify(begun));
+    return;
+  }
   const prefix = url.searchParams.get('prefix');
   const [, , , version] = url.pathname.split('/');
   if (version !== undefined) {
     const one: Seen = { atMs: Date.now(), method: request.method ?? '', key: url.pathname };
     seen.set(version, [...seen.get(version) ?? [], one]);
+    if (isBody(one)) awaited.get(version)?.end(JSON.stringify(one));
     response.once('close', () => { one.closedAtMs = Date.now(); });
   }
   if (prefix !== null) return void response.writeHead(200, { 'content-type': 'application/xml' }).end(listing(prefix));

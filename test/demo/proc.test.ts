@@ -5,7 +5,7 @@ import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listedAfter, seenAfter, type OutsideSeen } from '../../src/cli/demo/outside-proof';
-import { heldBy, parseTcpTable } from '../../src/cli/demo/proc';
+import { heldBy, isStillOpen, parseTcpTable } from '../../src/cli/demo/proc';
 
 const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:9C40 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1000        0 12345 1 0000000000000000 20 4 30 10 -1
@@ -36,14 +36,19 @@ test('a socket and a file of a process are seen while they are there, and only t
       expect(look()).toBeUndefined();
       return;
     }
-    expect(look()).toEqual({ sockets: [socket.localPort], files: [join(directory, 'partial')] });
+    expect(look()).toMatchObject({ sockets: [socket.localPort], files: [join(directory, 'partial')] });
     expect(heldBy([{ pid: process.pid, directory: `${directory}x` }], port)?.[0]?.files).toEqual([]);
+    const descriptors = look()?.descriptors ?? [];
+    const open = () => descriptors.filter((one) => isStillOpen(process.pid, one)).length;
+    expect(open()).toBe(2);
     closeSync(file);
     expect(look()?.files).toEqual([]);
+    expect(open()).toBe(1);
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.destroy();
     await closed;
     expect(look()?.sockets).toEqual([]);
+    expect(open()).toBe(0);
   } finally {
     socket.destroy();
     for (const one of accepted) one.destroy();

@@ -25,11 +25,20 @@ function portOf(end: string): number {
   return Number.parseInt(end.slice(end.lastIndexOf(':') + 1), 16);
 }
 
+export interface Descriptor {
+  /** Its number in its process. */
+  readonly fd: string;
+  /** A path, or socket:[inode]. */
+  readonly target: string;
+}
+
 export interface Held {
   /** Local ports of the connections this process has to the remote port. */
   readonly sockets: readonly number[];
   /** Paths it holds open below its directory. */
   readonly files: readonly string[];
+  /** Of both. */
+  readonly descriptors: readonly Descriptor[];
 }
 
 export interface Observed {
@@ -45,29 +54,33 @@ export function heldBy(observed: readonly Observed[], remotePort: number): reado
     const open = descriptorsOf(pid);
     const rows = tableOf(pid);
     if (open === undefined || rows === undefined) return undefined;
-    const inodes = new Set(open.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+    const connections = new Map(rows.filter((row) => row.remotePort === remotePort).map((row) => [`socket:[${row.inode}]`, row.localPort]));
+    const below = directory.endsWith(sep) ? directory : `${directory}${sep}`;
+    const descriptors = open.filter(({ target }) => connections.has(target) || target.startsWith(below));
     held.push({
-      sockets: rows.filter((row) => row.remotePort === remotePort && inodes.has(row.inode)).map((row) => row.localPort),
-      files: open.filter((target) => target.startsWith(directory.endsWith(sep) ? directory : `${directory}${sep}`)),
+      sockets: descriptors.flatMap(({ target }) => connections.get(target) ?? []),
+      files: descriptors.map(({ target }) => target).filter((target) => !connections.has(target)),
+      descriptors,
     });
   }
   return held;
 }
 
-/** What each descriptor points to. */
-function descriptorsOf(pid: number): readonly string[] | undefined {
+/** Costs nearly nothing, where `heldBy` costs milliseconds. */
+export function isStillOpen(pid: number, { fd, target }: Descriptor): boolean {
+  return linkOf(`/proc/${pid}/fd/${fd}`) === target;
+}
+
+function descriptorsOf(pid: number): readonly Descriptor[] | undefined {
   let names: readonly string[];
   try {
     names = readdirSync(`/proc/${pid}/fd`);
   } catch {
     return undefined; // No Linux, or not our process.
   }
-  return names.flatMap((name) => {
-    try {
-      return [readlinkSync(`/proc/${pid}/fd/${name}`)];
-    } catch {
-      return []; // Closed between the two calls.
-    }
+  return names.flatMap((fd) => {
+    const target = linkOf(`/proc/${pid}/fd/${fd}`); // None: closed between the two calls.
+    return target === undefined ? [] : [{ fd, target }];
   });
 }
 
