@@ -104,7 +104,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   const observer = new Observer(pollSeconds);
   const overtaken: Parts['overtaken'] = new Map();
   const parts: Parts = {
-    fleet: options.fleet, server: options.server, processId: randomUUID(), journal, store, boot, client, observer,
+    fleet: options.fleet, server: options.server, processId: randomUUID(), lock, journal, store, boot, client, observer,
     fence: new Fence(journal, async (lower) => { overtaken.set(lower.model, await readProof(parts, lower, 0)); }), overtaken, stops: new Map(), listed: new LastListing(), list: new ModelList(options.server, root, journal, client, observer), downloads: new Slots(DOWNLOADS_AT_ONCE), drains: new Slots(1), ledgers: new Map(),
     allowEndpoints: options.allowEndpoints ?? [], credentialsDir: options.credentialsDir, awaitsSeed: options.seeding === 'fleet', signatures: options.signatures ?? UNSIGNED, log: options.log ?? (() => undefined),
     serverFlags: new ServerFlagsReader(options.serving), diagnoses: { current: [] }, heldDrain: options.heldDrain ?? DEFAULT_HELD_DRAIN, restartServer: options.restartServer,
@@ -112,7 +112,7 @@ async function openAgent(options: AgentOptions, root: string, lock: StoreLock): 
   // Nothing runs yet: whatever no model owns was left by a process that died.
   for (const model of new Set([...journal.models.keys(), ...await store.stagedModels()])) await tidyPartial(parts, model, 'kept');
   const drift = new DriftWatch(parts);
-  return new Agent(parts, drift, startWatcher(parts, drift, pollSeconds * 1000), startDiagnosisLoop(parts, pollSeconds * 1000), lock);
+  return new Agent(parts, drift, startWatcher(parts, drift, pollSeconds * 1000), startDiagnosisLoop(parts, pollSeconds * 1000));
 }
 
 /** The host's activities. Each is idempotent, killable and fenced, and returns the fresh view. */
@@ -120,7 +120,7 @@ export class Agent {
   readonly #closing = new AbortController();
   #seeding: Promise<string | undefined> | undefined;
 
-  constructor(private readonly parts: Parts, private readonly drift: DriftWatch, private readonly watcher: Watcher, private readonly diagnosis: DiagnosisLoop, private readonly lock: StoreLock) {}
+  constructor(private readonly parts: Parts, private readonly drift: DriftWatch, private readonly watcher: Watcher, private readonly diagnosis: DiagnosisLoop) {}
 
   /** Changes when the model server restarts. */
   get incarnation(): string {
@@ -236,7 +236,7 @@ export class Agent {
     await this.parts.fence.stopAll(fail('StoreBusy', `the agent of ${this.parts.server} is stopping`));
     await Promise.all([this.watcher.stop(), this.diagnosis.stop()]);
     this.parts.client.close();
-    await this.lock.release();
+    await this.parts.lock.release();
   }
 
   /** A greater token that never began here, because this agent lost its journal or the begin, begins now. */

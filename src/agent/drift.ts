@@ -1,6 +1,7 @@
 // What is not as it was left, although no attempt changed it: files that are gone, a list that somebody else gave, a restart. Looked for at every poll, named with who
 // could have done it; what the journal is enough for is put right here, what needs bytes is the fleet's (DESIGN §4.7).
 
+import { SegueError } from '../domain/failures';
 import type { Drift, DriftKind, ModelFact } from '../domain/host';
 import { basePath } from '../domain/list';
 import { formatToken, type ModelName, type Version } from '../domain/names';
@@ -115,6 +116,7 @@ export class DriftWatch {
     if (!await journal.isOnDisk()) {
       found.push({ what: 'journalGone', detail: `${journal.path} was not as this agent wrote it; somebody with access to that disk changed or removed it; written again from memory` });
       await store.prepare();
+      await this.#holdAgain();
       await journal.rewrite();
     }
     if (!await boot.isAsWritten()) {
@@ -122,6 +124,16 @@ export class DriftWatch {
       await boot.write();
     }
     return quiet.filter(([, entry]) => entry.promoted !== undefined).flatMap(([model]) => found.map((one): Found => ({ model, repair: 'agent', ...one })));
+  }
+
+  /** The root may be another directory by now. Where another agent has it, this one writes nothing there, and begins nothing any more. */
+  async #holdAgain(): Promise<void> {
+    try {
+      await this.parts.lock.follow();
+    } catch (error) {
+      if (error instanceof SegueError) await this.parts.fence.stopAll(error);
+      throw error;
+    }
   }
 
   #remember(found: readonly Found[], quiet: ReadonlySet<ModelName>, atMs: number): void {

@@ -1,13 +1,19 @@
 // One agent per root. The kernel lets go when the process dies, however it dies; nothing on the disk can be left over (DESIGN §5).
 
 import { createHash } from 'node:crypto';
-import { stat, unlink } from 'node:fs/promises';
+import { open, stat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fail } from '../domain/failures';
 
 export interface StoreLock {
+  /** Where the directory was removed and made again: that one is held too from here on. Fails with StoreBusy where somebody else holds it. */
+  follow(): Promise<void>;
+  release(): Promise<void>;
+}
+
+interface Held {
   release(): Promise<void>;
 }
 
@@ -18,12 +24,35 @@ const askHolderMs = 1_000; // For the error text only.
  * On Linux the lock is a name in the abstract socket namespace, which belongs to a network namespace: agents in two containers are not kept apart by it.
  */
 export async function lockStore(root: string): Promise<StoreLock> {
-  const { dev, ino } = await stat(root, { bigint: true });
-  const name = `segue-agent-${createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)}`;
-  return process.platform === 'linux' ? hold(`\0${name}`, root) : holdFile(join(tmpdir(), `${name}.sock`), root);
+  const held = [await holdDirectory(root)];
+  return {
+    follow: async () => {
+      const now = identityOf(await stat(root, { bigint: true }));
+      if (!held.some(({ identity }) => identity === now)) held.push(await holdDirectory(root));
+    },
+    release: async () => { for (const one of held.splice(0)) await one.release(); },
+  };
 }
 
-async function hold(path: string, root: string): Promise<StoreLock> {
+/** Kept open: while it is, no other directory is given its inode, whatever becomes of its name. */
+async function holdDirectory(root: string): Promise<Held & { readonly identity: string }> {
+  const directory = await open(root, 'r');
+  try {
+    const identity = identityOf(await directory.stat({ bigint: true }));
+    const name = `segue-agent-${createHash('sha256').update(identity).digest('hex').slice(0, 32)}`;
+    const lock = await (process.platform === 'linux' ? hold(`\0${name}`, root) : holdFile(join(tmpdir(), `${name}.sock`), root));
+    return { identity, release: async () => { await lock.release(); await directory.close(); } };
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+}
+
+function identityOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `${dev}:${ino}`;
+}
+
+async function hold(path: string, root: string): Promise<Held> {
   const server = await listen(path);
   if (server === 'taken') {
     const pid = await askHolder(path);
@@ -33,7 +62,7 @@ async function hold(path: string, root: string): Promise<StoreLock> {
 }
 
 /** Without abstract names: a socket file. Nobody answering on it means that its holder died. Two agents that start in the same instant can both win: for development machines. */
-export async function holdFile(path: string, root: string): Promise<StoreLock> {
+export async function holdFile(path: string, root: string): Promise<Held> {
   if (await askHolder(path) === undefined) await unlink(path).catch(() => undefined); // Not there, or gone since: listening decides.
   return hold(path, root);
 }

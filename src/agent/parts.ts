@@ -12,6 +12,7 @@ import type { Fence } from './fence';
 import type { HeldDrainPolicy, RestartServer } from './held-drain';
 import type { Journal } from './journal';
 import type { LastListing } from './last-listing';
+import type { StoreLock } from './lock';
 import type { ModelList } from './model-list';
 import type { ModelStore } from './model-store';
 import type { Observer } from './observe';
@@ -40,6 +41,7 @@ export interface Parts {
   readonly server: ServerName;
   /** Tells this process's writings from an earlier one's. */
   readonly processId: string;
+  readonly lock: StoreLock;
   readonly journal: Journal;
   readonly store: ModelStore;
   readonly boot: BootFile;

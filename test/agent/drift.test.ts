@@ -2,6 +2,7 @@
 
 import { readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { lockStore } from '../../src/agent/lock';
 import type { Drift } from '../../src/domain/host';
 import { ServingClient } from '../../src/serving/client';
 import { until } from '../setup/until';
@@ -78,6 +79,7 @@ test('a disk wiped under a running agent: its own files come back from memory, t
   await named('filesGone');
   await until(() => { try { return readFileSync(join(world.root, 'journal.json'), 'utf8') === before && world.bootFile().includes(MODEL); } catch { return false; } });
   expect(log.filter((line) => /drifted: .*(journalGone|bootFileEdited)/.test(line))).toHaveLength(2);
+  await expect(lockStore(world.root)).rejects.toMatchObject({ code: 'StoreBusy' });
   expect(await walk(world, await world.attempt('1', [2, 1]))).toMatchObject({ promoted: '1', states: { 1: 'AVAILABLE' } });
 });
 

@@ -1,7 +1,7 @@
 // One agent per root, and nothing to clean up after one that was killed.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { holdFile, lockStore } from '../../src/agent/lock';
 import { removeScratch, scratch } from './scratch';
@@ -29,6 +29,24 @@ test('another path to the same directory is the same lock; another directory is 
   await expect(lockStore(join(root, 'link'))).rejects.toMatchObject({ code: 'StoreBusy' });
   await (await lockStore(join(root, 'b'))).release();
   await lock.release();
+});
+
+test('a root that is removed and made again: its lock never becomes another directory\'s, and holds the new one when it has followed', async () => {
+  const parent = await scratch();
+  const root = join(parent, 'root');
+  await mkdir(root);
+  const lock = await lockStore(root);
+  const { ino } = await stat(root);
+  await rm(root, { recursive: true });
+  await mkdir(root);
+  expect((await stat(root)).ino).not.toBe(ino); // Where numbers are used again at once, as on ext4.
+  const other = await lockStore(root);
+  await expect(lock.follow()).rejects.toMatchObject({ code: 'StoreBusy', message: expect.stringContaining(`pid ${process.pid}`) as string });
+  await other.release();
+  await lock.follow();
+  await expect(lockStore(root)).rejects.toMatchObject({ code: 'StoreBusy' });
+  await lock.release();
+  await (await lockStore(root)).release();
 });
 
 /** A process that holds the lock, and says so. */
