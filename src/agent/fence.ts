@@ -23,7 +23,9 @@ export class Fence {
   readonly #running = new Map<ModelName, Running>();
   /** Also those that were told to stop and have not ended. */
   readonly #effects = new Set<Running>();
-  readonly #endedMs = new Map<ModelName, number>();
+  readonly #ended = new Map<ModelName, { readonly attempt: Attempt; readonly atMs: number }>();
+  /** Greater tokens that are being opened: what the lower ones left is being looked at. */
+  readonly #opening = new Map<ModelName, Promise<void>>();
   /** Why nothing begins any more. */
   #closed: Error | undefined;
 
@@ -42,7 +44,17 @@ export class Fence {
     const order = compareTokens(attempt.token, token);
     if (order < 0 || (order === 0 && !open)) throw this.#stale(attempt);
     // `lost` belongs to the token that listed it: a greater one is a new decision by somebody.
-    if (order > 0) await this.#stopping(attempt, this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: true, lost: undefined })));
+    if (order <= 0) return;
+    // An abort that closed the lower token, and stopped its effect, may not have looked yet at what is left; once this one's effects begin, nobody can.
+    const closed = open || this.#running.has(attempt.model) ? undefined : this.#ended.get(attempt.model)?.attempt;
+    const stopped = this.#stopping(attempt, this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: true, lost: undefined })));
+    const opening = stopped.then(() => (closed !== undefined && compareTokens(closed.token, token) === 0 ? this.onOvertaken(closed) : undefined));
+    this.#opening.set(attempt.model, opening);
+    try {
+      await opening;
+    } finally {
+      if (this.#opening.get(attempt.model) === opening) this.#opening.delete(attempt.model);
+    }
   }
 
   /** Journals the token as closed, raising it where it never began here. A lower one is closed already, and so may this one be. */
@@ -87,7 +99,7 @@ export class Fence {
     } finally {
       if (this.#running.get(model) === mine) this.#running.delete(model);
       this.#effects.delete(mine);
-      this.#endedMs.set(model, nowMs());
+      this.#ended.set(model, { attempt, atMs: nowMs() });
       end();
     }
   }
@@ -102,12 +114,12 @@ export class Fence {
   /** Until no effect of this token or a lower one is left, and what it left was looked at. Stops nothing: only for a token that was overtaken, whose effects are being stopped. */
   async untilEnded({ model, token }: Attempt): Promise<void> {
     const mine = [...this.#effects].filter((one) => one.attempt.model === model && compareTokens(one.attempt.token, token) <= 0);
-    await Promise.all(mine.map((one) => one.ended));
+    await Promise.all([...mine.map((one) => one.ended), this.#opening.get(model)?.catch(() => undefined)]);
   }
 
   /** Since when nothing acts on the model; undefined while something does. 0: nothing did in this process. */
   quietSinceMs(model: ModelName): number | undefined {
-    return [...this.#effects].some((one) => one.attempt.model === model) ? undefined : this.#endedMs.get(model) ?? 0;
+    return [...this.#effects].some((one) => one.attempt.model === model) ? undefined : this.#ended.get(model)?.atMs ?? 0;
   }
 
   /** At the end of the agent: stops everything and awaits it. */

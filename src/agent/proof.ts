@@ -45,7 +45,7 @@ export async function proofOfOvertaken(parts: Parts, attempt: Attempt, stop: Sto
     else await parts.list.settle(signal);
   }
   const read = parts.overtaken.get(attempt.model);
-  const seen = read !== undefined && compareTokens(read.token, attempt.token) === 0 ? read : stop.proof;
+  const seen = stop.proof ?? (read !== undefined && compareTokens(read.token, attempt.token) === 0 ? read : undefined);
   const found: Proof = seen ?? { token: attempt.token, sockets: 0, writers: 0, partial: 'none', aspired: false, readFrom: 'process', stoppedMs: 0, atMs: Date.now() };
   stop.stoppedMs ??= nowMs() - stop.calledMs;
   return { ...found, aspired: false, stoppedMs: Math.round(stop.stoppedMs * 10) / 10 };
