@@ -32,7 +32,10 @@ const server = createServer((request, response) => {
   if (version !== undefined) {
     const one: Seen = { atMs: Date.now(), method: request.method ?? '', key: url.pathname };
     seen.set(version, [...seen.get(version) ?? [], one]);
-    if (isBody(one)) awaited.get(version)?.end(JSON.stringify(one));
+    if (isBody(one)) {
+      awaited.get(version)?.end(JSON.stringify(one));
+      awaited.delete(version);
+    }
     response.once('close', () => { one.closedAtMs = Date.now(); });
   }
   if (prefix !== null) return void response.writeHead(200, { 'content-type': 'application/xml' }).end(listing(prefix));

@@ -42,6 +42,7 @@ export class DriftWatch {
   async look(): Promise<void> {
     const atMs = nowMs();
     const { journal } = this.parts;
+    await this.#holdRoot();
     if (!journal.seeded) return;
     if (this.#incarnation !== undefined && this.#incarnation !== journal.incarnation) this.#restartedMs = atMs;
     this.#incarnation = journal.incarnation;
@@ -116,7 +117,7 @@ export class DriftWatch {
     if (!await journal.isOnDisk()) {
       found.push({ what: 'journalGone', detail: `${journal.path} was not as this agent wrote it; somebody with access to that disk changed or removed it; written again from memory` });
       await store.prepare();
-      await this.#holdAgain();
+      await this.#holdRoot();
       await journal.rewrite();
     }
     if (!await boot.isAsWritten()) {
@@ -126,8 +127,8 @@ export class DriftWatch {
     return quiet.filter(([, entry]) => entry.promoted !== undefined).flatMap(([model]) => found.map((one): Found => ({ model, repair: 'agent', ...one })));
   }
 
-  /** The root may be another directory by now. Where another agent has it, this one writes nothing there, and begins nothing any more. */
-  async #holdAgain(): Promise<void> {
+  /** It may have been removed, and made again by anybody. Where another agent has it, this one writes nothing there, and begins nothing any more. */
+  async #holdRoot(): Promise<void> {
     try {
       await this.parts.lock.follow();
     } catch (error) {

@@ -24,8 +24,8 @@ export class Fence {
   /** Also those that were told to stop and have not ended. */
   readonly #effects = new Set<Running>();
   readonly #ended = new Map<ModelName, { readonly attempt: Attempt; readonly atMs: number }>();
-  /** Greater tokens that are being opened: what the lower ones left is being looked at. */
-  readonly #opening = new Map<ModelName, Promise<void>>();
+  /** Tokens that are just being opened or closed: what they stopped is ending, and is being looked at. */
+  readonly #taking = new Map<ModelName, Promise<unknown>>();
   /** Why nothing begins any more. */
   #closed: Error | undefined;
 
@@ -44,17 +44,7 @@ export class Fence {
     const order = compareTokens(attempt.token, token);
     if (order < 0 || (order === 0 && !open)) throw this.#stale(attempt);
     // `lost` belongs to the token that listed it: a greater one is a new decision by somebody.
-    if (order <= 0) return;
-    // An abort that closed the lower token, and stopped its effect, may not have looked yet at what is left; once this one's effects begin, nobody can.
-    const closed = open || this.#running.has(attempt.model) ? undefined : this.#ended.get(attempt.model)?.attempt;
-    const stopped = this.#stopping(attempt, this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: true, lost: undefined })));
-    const opening = stopped.then(() => (closed !== undefined && compareTokens(closed.token, token) === 0 ? this.onOvertaken(closed) : undefined));
-    this.#opening.set(attempt.model, opening);
-    try {
-      await opening;
-    } finally {
-      if (this.#opening.get(attempt.model) === opening) this.#opening.delete(attempt.model);
-    }
+    if (order > 0) await this.#take(attempt, { open: true, lost: undefined });
   }
 
   /** Journals the token as closed, raising it where it never began here. A lower one is closed already, and so may this one be. */
@@ -62,14 +52,32 @@ export class Fence {
     const { token, open } = this.journal.entry(attempt.model);
     const order = compareTokens(attempt.token, token);
     if (order < 0) return;
-    const written = this.journal.update(attempt.model, (entry) => ({ ...this.#raised(entry, attempt.token), open: false }));
-    await (order > 0 || open ? this.#stopping(attempt, written) : written);
+    if (order > 0 || open) await this.#take(attempt, { open: false });
+    else await this.journal.update(attempt.model, (entry) => entry); // Whoever closed it may still be writing that.
   }
 
   /** What may not act any more is stopped while the disk is still told so, and also where that fails: under the writes of a download the journal's own takes a tenth of a second. */
-  async #stopping(attempt: Attempt, written: Promise<void>): Promise<void> {
-    const stopped = this.#stopOlder(this.#running.get(attempt.model), attempt, 'its attempt is over');
-    await Promise.all([written, stopped]);
+  async #take(attempt: Attempt, over: Pick<ModelEntry, 'open'> & Partial<ModelEntry>): Promise<void> {
+    const { model } = attempt;
+    if (this.#closed !== undefined) throw this.#closed; // The journal may be another agent's by now.
+    const unseen = this.#unseenBelow(attempt);
+    const written = this.journal.update(model, (entry) => ({ ...this.#raised(entry, attempt.token), ...over }));
+    const stopped = this.#stopOlder(this.#running.get(model), attempt, 'its attempt is over').then(() => (unseen === undefined ? undefined : this.onOvertaken(unseen)));
+    const taking = Promise.all([written, stopped]);
+    this.#taking.set(model, taking);
+    try {
+      await taking;
+    } finally {
+      if (this.#taking.get(model) === taking) this.#taking.delete(model);
+    }
+  }
+
+  /** A lower attempt whose abort closed it, and stopped its effect, and may not have looked yet at what is left: once a greater one has begun, nobody can. */
+  #unseenBelow({ model, token }: Attempt): Attempt | undefined {
+    const { token: lower, open } = this.journal.entry(model);
+    if (open || this.#running.has(model) || compareTokens(lower, token) >= 0) return undefined;
+    const last = this.#ended.get(model)?.attempt;
+    return last !== undefined && compareTokens(last.token, lower) === 0 ? last : undefined;
   }
 
   /** A new epoch is a new rollout: what is promoted now is what it would go back to, whatever its attempts promote. An agent that is not seeded does not know, and asks again. */
@@ -114,7 +122,7 @@ export class Fence {
   /** Until no effect of this token or a lower one is left, and what it left was looked at. Stops nothing: only for a token that was overtaken, whose effects are being stopped. */
   async untilEnded({ model, token }: Attempt): Promise<void> {
     const mine = [...this.#effects].filter((one) => one.attempt.model === model && compareTokens(one.attempt.token, token) <= 0);
-    await Promise.all([...mine.map((one) => one.ended), this.#opening.get(model)?.catch(() => undefined)]);
+    await Promise.all([...mine.map((one) => one.ended), this.#taking.get(model)?.catch(() => undefined)]);
   }
 
   /** Since when nothing acts on the model; undefined while something does. 0: nothing did in this process. */

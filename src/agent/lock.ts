@@ -6,9 +6,10 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fail } from '../domain/failures';
+import { isMissing } from './disk-failure';
 
 export interface StoreLock {
-  /** Where the directory was removed and made again: that one is held too from here on. Fails with StoreBusy where somebody else holds it. */
+  /** Where the root is another directory by now, that one is held too from here on; where it is gone, nothing is. Fails with StoreBusy where somebody else holds it. */
   follow(): Promise<void>;
   release(): Promise<void>;
 }
@@ -27,8 +28,8 @@ export async function lockStore(root: string): Promise<StoreLock> {
   const held = [await holdDirectory(root)];
   return {
     follow: async () => {
-      const now = identityOf(await stat(root, { bigint: true }));
-      if (!held.some(({ identity }) => identity === now)) held.push(await holdDirectory(root));
+      const now = await identityAt(root);
+      if (now !== undefined && !held.some(({ identity }) => identity === now)) held.push(await holdDirectory(root));
     },
     release: async () => { for (const one of held.splice(0)) await one.release(); },
   };
@@ -44,6 +45,15 @@ async function holdDirectory(root: string): Promise<Held & { readonly identity: 
     return { identity, release: async () => { await lock.release(); await directory.close(); } };
   } catch (error) {
     await directory.close();
+    throw error;
+  }
+}
+
+async function identityAt(root: string): Promise<string | undefined> {
+  try {
+    return identityOf(await stat(root, { bigint: true }));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -42,6 +42,8 @@ export class HashThread {
   readonly #waiting = new Map<number, (reply: Reply) => void>();
   #seq = 0;
   #ended = false;
+  /** It dies, and has perhaps not ended yet. */
+  #failed = false;
   #onFailure: (error: Error) => void = NOTHING;
   /** Called with every answer, and when it ends. */
   #heard: () => void = NOTHING;
@@ -65,7 +67,11 @@ export class HashThread {
       told?.(reply);
       this.#heard();
     });
-    this.#worker.on('error', (error) => this.#onFailure(error));
+    this.#worker.on('error', (error) => {
+      this.#failed = true;
+      spare.delete(this);
+      this.#onFailure(error);
+    });
     this.#worker.on('exit', () => {
       this.#ended = true;
       spare.delete(this);
@@ -97,7 +103,7 @@ export class HashThread {
     this.#worker.ref();
     while (!quiet() && !this.#ended) await new Promise<void>((resolve) => { this.#heard = resolve; });
     this.#worker.unref();
-    if (this.#ended) return;
+    if (this.#ended || this.#failed) return;
     this.tell({ end: true });
     if (spare.size >= MAX_SPARE) return void this.#worker.terminate();
     spare.add(this);

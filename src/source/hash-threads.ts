@@ -7,8 +7,6 @@ import { HashThread } from './hash-thread';
 import type { Digests, Put, Reply } from './hash-thread';
 import type { WholeFile } from './whole-file';
 
-export type { Digests } from './hash-thread';
-
 /** The machine's other cores also write, decipher and serve. */
 const THREADS = 2;
 

@@ -1,6 +1,6 @@
 // Everything that changes behind the agent's back is seen within two looks, named, and put right: by the agent from its journal, or, where bytes are missing, by the next attempt.
 
-import { readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lockStore } from '../../src/agent/lock';
 import type { Drift } from '../../src/domain/host';
@@ -81,6 +81,21 @@ test('a disk wiped under a running agent: its own files come back from memory, t
   expect(log.filter((line) => /drifted: .*(journalGone|bootFileEdited)/.test(line))).toHaveLength(2);
   await expect(lockStore(world.root)).rejects.toMatchObject({ code: 'StoreBusy' });
   expect(await walk(world, await world.attempt('1', [2, 1]))).toMatchObject({ promoted: '1', states: { 1: 'AVAILABLE' } });
+});
+
+test('a root that another agent made its own while this one was not looking: nothing is written there, and nothing begins any more', async () => {
+  const other = `${world.root}-of-another`;
+  mkdirSync(other);
+  const lock = await lockStore(other);
+  rmSync(world.root, { recursive: true });
+  renameSync(other, world.root);
+  try {
+    await until(() => log.some((line) => line.includes('held by another agent')));
+    await expect(world.the.beginAttempt(await world.attempt('1', [2, 1]), call())).rejects.toMatchObject({ code: 'StoreBusy' });
+    expect(world.dir('')).not.toContain('journal.json');
+  } finally {
+    await lock.release();
+  }
 });
 
 test('a restart is named until what was promoted is served again, and remembered for whoever asks why', async () => {

@@ -263,32 +263,37 @@ test('a reload that waits for a new name to be known, and is aborted, does not l
   }
 });
 
-test('an abort that is overtaken after the load has stopped, and before it has looked at what is left, gives what was read then', async () => {
-  world = await World.start({ 1: 'two' });
-  const stale = await world.anotherS3({ 1: 'two' });
-  stale.fault({ fault: { kind: 'stall', afterBytes: 5 } });
-  const lower = await world.attempt('1', [1, 1], {}, stale);
-  await world.the.beginAttempt(lower, call());
-  const download = outcome(world.the.downloadVersion(lower, call()));
-  await until(() => world.openBelowStaging() > 0, 'a file is open');
-  const rename = promises.rename;
-  let release = (): void => undefined;
-  const held = new Promise<void>((resolve) => { release = resolve; });
-  promises.rename = async (from, to) => {
-    if (String(to).endsWith('journal.json')) await held;
-    return rename(from, to);
-  };
-  try {
-    const abort = world.the.abortAttempt(lower, call());
-    expect(await download).toMatchObject({ code: 'StaleAttempt' });
-    const { pin: _pin, ...greater } = { ...lower, token: [1, 2] as const, begins: true as const, source: { ...lower.source!, endpoint: world.s3.url } };
-    const overtaking = world.the.downloadVersion(greater, call());
-    release();
-    expect((await abort).proof).toMatchObject({ token: [1, 1], sockets: 0, writers: 0, aspired: false, readFrom: 'kernel' });
-    expect((await overtaking).partial).toMatchObject({ version: '1', phase: 'fetched' });
-  } finally {
-    promises.rename = rename;
-  }
+describe('an abort that is overtaken after the load has stopped, and before it has looked at what is left, gives what was read then', () => {
+  test.each([
+    ['by the next attempt, which begins', (greater: Attempt) => world.the.downloadVersion({ ...greater, begins: true }, call())],
+    ['by a newer rollout, which fences', (greater: Attempt) => world.the.abortAttempt({ ...greater, token: [2, 0] }, call())],
+  ] as const)('%s', async (_by, overtake) => {
+    world = await World.start({ 1: 'two' });
+    const stale = await world.anotherS3({ 1: 'two' });
+    stale.fault({ fault: { kind: 'stall', afterBytes: 5 } });
+    const lower = await world.attempt('1', [1, 1], {}, stale);
+    await world.the.beginAttempt(lower, call());
+    const download = outcome(world.the.downloadVersion(lower, call()));
+    await until(() => world.openBelowStaging() > 0, 'a file is open');
+    const rename = promises.rename;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => { release = resolve; });
+    promises.rename = async (from, to) => {
+      if (String(to).endsWith('journal.json')) await held;
+      return rename(from, to);
+    };
+    try {
+      const abort = world.the.abortAttempt(lower, call());
+      expect(await download).toMatchObject({ code: 'StaleAttempt' });
+      const { pin: _pin, ...greater } = { ...lower, token: [1, 2] as const, source: { ...lower.source!, endpoint: world.s3.url } };
+      const overtaking = overtake(greater);
+      release();
+      expect((await abort).proof).toMatchObject({ token: [1, 1], sockets: 0, writers: 0, aspired: false, readFrom: 'kernel' });
+      await overtaking;
+    } finally {
+      promises.rename = rename;
+    }
+  });
 });
 
 test('an abort of a token that is just being overtaken is answered when its effect has ended, with what was left then', async () => {

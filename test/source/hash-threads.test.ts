@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HashThreads } from '../../src/source/hash-threads';
+import { until } from '../setup/until';
 import { noise, openBelow, sha } from './kit';
 
 const SHA256 = [{ algorithm: 'sha256' }] as const;
@@ -47,8 +48,7 @@ test('a file that is being read is closed when the threads are, and the rest of 
   const done = jest.fn();
   try {
     hashes.open(SHA256).readFile(path, { from: 0, to: 256 * MIB }, done);
-    for (const until = Date.now() + 10_000; openBelow(directory).length === 0 && Date.now() < until;) await new Promise(setImmediate);
-    expect(openBelow(directory)).toEqual([path]);
+    await until(() => openBelow(directory).includes(path));
     await hashes.close();
     expect(openBelow(directory)).toEqual([]);
     expect(done).not.toHaveBeenCalled();
