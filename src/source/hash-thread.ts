@@ -35,6 +35,8 @@ const spare = new Set<HashThread>();
 const MAX_SPARE = 4;
 /** Long enough for what follows a download closely: the one that overtook it, the next version of a wave. */
 const SPARE_MS = 10_000;
+/** Of its thread. Where predictions, aborts and a new load want the processor, they come first: a sum is computed for nobody who waits for an answer. */
+const NICE = 10;
 const NOTHING = (): void => undefined;
 
 export class HashThread {
@@ -60,7 +62,7 @@ export class HashThread {
 
   private constructor() {
     // No loaders of the process that starts it: what it runs needs none.
-    this.#worker = new Worker(HASHING, { eval: true, execArgv: [], workerData: { places: PLACES, made: MADE } });
+    this.#worker = new Worker(HASHING, { eval: true, execArgv: [], workerData: { places: PLACES, made: MADE, nice: NICE } });
     this.#worker.on('message', (reply: Reply) => {
       const told = this.#waiting.get(reply.seq);
       this.#waiting.delete(reply.seq);
@@ -123,6 +125,11 @@ const startChecksum = ${startChecksum.toString()};
 const putWhole = ${putWhole.toString()};
 const { made, places } = workerData;
 const pieceBytes = 1024 * 1024;
+try {
+  require('node:os').setPriority(Number(fs.readlinkSync('/proc/thread-self').split('/').pop()), workerData.nice);
+} catch {
+  // Not Linux: as everyone else.
+}
 let session;
 const stopped = () => Atomics.load(session.control, session.stopped) === 1;
 const holding = (run) => {

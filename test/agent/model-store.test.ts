@@ -115,6 +115,20 @@ test('the sweep keeps what is owned, with its record, and nothing else', async (
   expect(readdirSync(store.stagingOf(model))).toEqual([]);
 });
 
+test('a link in staging is removed, at any depth, and what it points to is not', async () => {
+  const { store } = await storeWith();
+  const elsewhere = join(store.root, 'elsewhere');
+  await mkdir(elsewhere);
+  await writeFile(join(elsewhere, 'kept'), 'kept');
+  const trash = join(store.stagingOf(model), 'trash-1-abc');
+  await mkdir(trash);
+  await symlink(elsewhere, join(trash, 'directory'));
+  await symlink(join(elsewhere, 'kept'), join(trash, 'file'));
+  await symlink(elsewhere, join(store.stagingOf(model), '2-x'));
+  await store.sweep(model, undefined);
+  expect([readdirSync(store.stagingOf(model)), readdirSync(elsewhere)]).toEqual([[], ['kept']]);
+});
+
 test('a torn record is no record: the bytes are fetched again', async () => {
   const { staging } = await storeWith();
   await writeFile(`${staging}.json`, '{"version":"1",');
