@@ -17,7 +17,7 @@ export async function replaceDurably(path: string, content: string): Promise<voi
       await rename(temporary, path);
       await directory.sync();
     } finally {
-      await Promise.all(opened.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
+      await Promise.all(opened.flatMap((one) => (one.status === 'fulfilled' ? one.value.close() : [])));
     }
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined); // Best effort: the next attempt truncates it.
