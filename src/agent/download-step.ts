@@ -135,7 +135,7 @@ async function onThisDisk(parts: Parts, attempt: Attempt, path: string, listing:
   const left = await believable(path, listing, parts.processId, live);
   const versions = Object.keys(parts.journal.entry(attempt.model).staged).map((version) => parts.store.versionPath(attempt.model, version as Version));
   if (listing.manifest !== undefined && versions.length > 0) live.report({ step: 'downloadVersion', waiting: 'the versions on this disk to be searched for equal files', bytes: bytesOf(left) });
-  const linked = await linkEqualFiles(listing, versions, path, { signal: live.signal, except: new Set(left.map((file) => file.path)) });
+  const linked = await linkEqualFiles(listing, versions, path, { signal: live.signal, except: new Set(left.map((file) => file.path)), behind: true });
   const authority = listing.signedBy === undefined ? 'manifest' as const : 'signature' as const; // Which is how they were known to be equal.
   return [...left, ...linked.map((file) => ({ ...file, authority }))];
 }

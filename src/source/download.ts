@@ -56,6 +56,8 @@ export interface FetchOptions extends Omit<DownloadOptions, 'have' | 'onFile'> {
   readonly onReceived?: (bytes: number) => void;
   /** For all lanes together. */
   readonly bytesPerSecond?: number;
+  /** Its checksums come after whatever else this machine has to do: as an agent computes them, beside a server that predicts. */
+  readonly behind?: boolean;
   /** An open client of this source; otherwise one is opened and closed again. */
   readonly s3?: S3Handle;
 }
@@ -77,7 +79,7 @@ const DEADLINE_MIN_MS = 10 * 60_000;
 export async function downloadFiles(ref: SourceRef, listing: SourceListing, destination: string, options: DownloadOptions): Promise<readonly DownloadedFile[]> {
   const { have = [], onFile, ...rest } = options;
   const told = onFile === undefined ? {} : { onFile: (file: FetchedFile) => onFile(hashed(file)) };
-  const files = await fetchFiles(ref, listing, destination, { ...rest, have: have.map((file) => ({ ...file, authority: file.authority ?? ('size' as const) })), ...told });
+  const files = await fetchFiles(ref, listing, destination, { ...rest, behind: true, have: have.map((file) => ({ ...file, authority: file.authority ?? ('size' as const) })), ...told });
   return files.map(hashed);
 }
 

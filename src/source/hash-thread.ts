@@ -27,6 +27,8 @@ export interface Session {
   readonly control: Int32Array;
   readonly stopped: number;
   readonly holding: number;
+  /** What is added to the niceness of the thread, for good. */
+  readonly nice: number;
 }
 
 /** Those without a download, for the next one. */
@@ -35,8 +37,6 @@ const spare = new Set<HashThread>();
 const MAX_SPARE = 4;
 /** Long enough for what follows a download closely: the one that overtook it, the next version of a wave. */
 const SPARE_MS = 10_000;
-/** Of its thread. Where predictions, aborts and a new load want the processor, they come first: a sum is computed for nobody who waits for an answer. */
-const NICE = 10;
 const NOTHING = (): void => undefined;
 
 export class HashThread {
@@ -62,7 +62,7 @@ export class HashThread {
 
   private constructor() {
     // No loaders of the process that starts it: what it runs needs none.
-    this.#worker = new Worker(HASHING, { eval: true, execArgv: [], workerData: { places: PLACES, made: MADE, nice: NICE } });
+    this.#worker = new Worker(HASHING, { eval: true, execArgv: [], workerData: { places: PLACES, made: MADE } });
     this.#worker.on('message', (reply: Reply) => {
       const told = this.#waiting.get(reply.seq);
       this.#waiting.delete(reply.seq);
@@ -120,17 +120,24 @@ export class HashThread {
 const HASHING = `
 const fs = require('node:fs');
 const { closeSync, constants, openSync, readSync } = fs;
+const { getPriority, setPriority } = require('node:os');
 const { parentPort, workerData } = require('node:worker_threads');
 const startChecksum = ${startChecksum.toString()};
 const putWhole = ${putWhole.toString()};
 const { made, places } = workerData;
 const pieceBytes = 1024 * 1024;
-try {
-  require('node:os').setPriority(Number(fs.readlinkSync('/proc/thread-self').split('/').pop()), workerData.nice);
-} catch {
-  // Not Linux: as everyone else.
-}
 let session;
+let nice = 0;
+const setNice = (wanted) => {
+  if (wanted <= nice) return;
+  nice = wanted;
+  try {
+    const tid = Number(fs.readlinkSync('/proc/thread-self').split('/').pop());
+    setPriority(tid, Math.min(getPriority(tid) + wanted, 19));
+  } catch {
+    // Not Linux: as everyone else.
+  }
+};
 const stopped = () => Atomics.load(session.control, session.stopped) === 1;
 const holding = (run) => {
   const { control, holding: place } = session;
@@ -165,6 +172,7 @@ const answer = async ({ hashes, whole, error }) => error !== undefined ? { error
 parentPort.on('message', (message) => {
   const { id, seq } = message;
   if (message.begin) {
+    setNice(message.begin.nice);
     session = { ...message.begin, memory: Buffer.from(message.begin.memory), files: new Map() };
     return;
   }

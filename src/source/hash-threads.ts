@@ -34,19 +34,23 @@ interface Place {
 /** Places in the memory that says who may go on: the first is set where nobody may any more, then one per thread that says whether it has a file open. */
 const STOPPED = 0;
 const HOLDING = 1;
+/** Where predictions, aborts and a new load want the processor, they come first: a sum is computed for nobody who waits for an answer. */
+const NICE = 10;
 
 export class HashThreads {
   readonly #memory: SharedArrayBuffer;
   readonly #onFailure: (error: Error) => void;
   readonly #places: Place[] = [];
+  readonly #nice: number;
   #files = 0;
   #closed = false;
   readonly #control = new Int32Array(new SharedArrayBuffer((HOLDING + THREADS) * Int32Array.BYTES_PER_ELEMENT));
 
-  /** `onFailure`: a thread died, which is a bug. Nothing is started before the first file. */
-  constructor(memory: SharedArrayBuffer, onFailure: (error: Error) => void) {
+  /** `onFailure`: a thread died, which is a bug. Nothing is started before the first file. @param behind everyone else on this machine comes first */
+  constructor(memory: SharedArrayBuffer, onFailure: (error: Error) => void, behind = false) {
     this.#memory = memory;
     this.#onFailure = onFailure;
+    this.#nice = behind ? NICE : 0;
   }
 
   open(sums: readonly Sum[]): FileHash {
@@ -90,7 +94,7 @@ export class HashThreads {
     if (known !== undefined) return known;
     if (this.#closed) throw new Error('a file for threads that are closed');
     const thread = HashThread.take();
-    thread.begin({ memory: this.#memory, control: this.#control, stopped: STOPPED, holding: HOLDING + index }, this.#onFailure);
+    thread.begin({ memory: this.#memory, control: this.#control, stopped: STOPPED, holding: HOLDING + index, nice: this.#nice }, this.#onFailure);
     return this.#places[index] = { thread, puts: [], putting: 0 };
   }
 

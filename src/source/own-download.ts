@@ -44,6 +44,8 @@ export interface OwnDownloadOptions extends WatchdogLimits {
   readonly verify: Verify;
   readonly durable: boolean;
   readonly bytesPerSecond?: number;
+  /** Its checksums come after whatever else this machine has to do. */
+  readonly behind?: boolean;
   readonly backoffMs?: number;
   /** Bytes of these files on the disk now. */
   readonly onProgress: (bytes: number) => void;
@@ -105,7 +107,7 @@ class OwnDownload {
     const { memory, rings, giveBack } = slabRings(options.lanes);
     this.#giveBack = giveBack;
     this.#rings = rings;
-    this.#hashes = new HashThreads(memory, (error) => this.#stop.abort(error));
+    this.#hashes = new HashThreads(memory, (error) => this.#stop.abort(error), options.behind);
     const manifest = new Map((listing.manifest ?? []).map((file: ManifestFile) => [file.path, file.sha256]));
     const chosen = listing.files.filter(({ path }) => paths.has(path));
     const wholeBytes = Math.min(SLAB_BYTES, options.partBytes);

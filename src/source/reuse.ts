@@ -12,6 +12,8 @@ export interface ReuseOptions {
   readonly signal: AbortSignal;
   /** These are there already. */
   readonly except: ReadonlySet<string>;
+  /** Its checksums come after whatever else this machine has to do. */
+  readonly behind?: boolean;
 }
 
 /** Hashed at once: more only compete for the threads. */
@@ -21,11 +23,11 @@ const AT_ONCE = 2;
  * Hard-links into `destination` every file whose content, by the sha256 its manifest names, lies in one of the directories: of the same path first, else of the same
  * size. What lies there is hashed now, so that no record has to be believed. Without a manifest nothing is known before it is fetched, and nothing is linked.
  */
-export async function linkEqualFiles(listing: SourceListing, directories: readonly string[], destination: string, { signal, except }: ReuseOptions): Promise<readonly ManifestFile[]> {
+export async function linkEqualFiles(listing: SourceListing, directories: readonly string[], destination: string, { signal, except, behind }: ReuseOptions): Promise<readonly ManifestFile[]> {
   const wanted = (listing.manifest ?? []).filter(({ path, size }) => size > 0 && !except.has(path));
   if (wanted.length === 0 || directories.length === 0) return [];
   const bySize = await filesBySize(directories, new Set(wanted.map(({ size }) => size)));
-  const hashes = new HashThreads(new SharedArrayBuffer(0), () => undefined);
+  const hashes = new HashThreads(new SharedArrayBuffer(0), () => undefined, behind);
   const digests = new Map<string, Promise<string | undefined>>();
   const sha256Of = (file: string, size: number): Promise<string | undefined> => {
     const known = digests.get(file) ?? orAbort(hashFile(hashes, file, size), signal);

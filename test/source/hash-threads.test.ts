@@ -1,6 +1,6 @@
 // Threads that hash for one download after the other: what the one before left undone never reaches the next, and nothing is held once they are closed.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HashThreads } from '../../src/source/hash-threads';
@@ -56,4 +56,20 @@ test('a file that is being read is closed when the threads are, and the rest of 
     await hashes.close();
     rmSync(directory, { recursive: true });
   }
+});
+
+test('those of a download that shall come behind everyone else are nicer; those of another one are not', async () => {
+  const nicer = (): number => readdirSync('/proc/self/task').filter((tid) => Number(/\) (?:\S+ ){16}(\S+)/.exec(readFileSync(`/proc/self/task/${tid}/stat`, 'utf8'))?.[1]) > 0).length;
+  if (process.platform !== 'linux') return;
+  const of = async (behind: boolean): Promise<number> => {
+    const hashes = new HashThreads(new SharedArrayBuffer(MIB), (error) => { throw error; }, behind);
+    try {
+      expect(await hashes.open(SHA256).digest()).toEqual({ sha256: sha(Buffer.alloc(0)) });
+      return nicer();
+    } finally {
+      await hashes.close();
+    }
+  };
+  const before = nicer();
+  expect([await of(false) - before, await of(true) - before]).toEqual([0, 1]);
 });
