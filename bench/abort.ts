@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -47,7 +47,12 @@ async function firstLine(child: ChildProcess): Promise<string> {
 /** A workflow server of its own machine never waits for a processor that a download has; here it has two with it, and Linux lets another session's threads wait for up to 1.7 s
  * (scheduling by autogroup, measured on 6.18 in two of a hundred aborts). So its session goes first, where we may say so. */
 function putAhead(pid: number): boolean {
-  try { writeFileSync(`/proc/${pid}/autogroup`, '-15'); return true; } catch { return false; }
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, '-15');
+    return readFileSync('/proc/sys/kernel/sched_autogroup_enabled', 'utf8').trim() === '1';
+  } catch {
+    return false;
+  }
 }
 
 /** Mulberry32: the same seed, the same instants. */

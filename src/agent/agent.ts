@@ -6,7 +6,7 @@ import { fail } from '../domain/failures';
 import type { Announcement, Attempt, AwaitInput, DrainInput, Probed, ResolveInput, StopResult, UnloadInput } from '../domain/host';
 import { compareTokens, parseVersion, type FleetName, type ModelName, type ServerName, type Version } from '../domain/names';
 import type { ResolvedSource } from '../domain/source';
-import type { ModelView } from '../domain/view';
+import type { ModelView, Proof } from '../domain/view';
 import { ServingClient } from '../serving/client';
 import { listSource } from '../source/listing';
 import { signaturesOf, UNSIGNED, type SignatureRules } from '../source/signature';
@@ -202,13 +202,18 @@ export class Agent {
         if (stop.running === running) break;
       }
     }
-    const mine = this.#stop(attempt, stop, call);
+    const mine = stop.proof === undefined ? this.#stop(attempt, stop, call) : this.#answerAgain(attempt, stop.proof, call);
     stop.running = mine;
     try {
       return await mine;
     } finally {
       if (stop.running === mine) delete stop.running;
     }
+  }
+
+  /** Closed, stopped and looked at: nothing of this token can have begun since. */
+  async #answerAgain({ model, version }: Attempt, proof: Proof, call: AgentCall): Promise<StopResult> {
+    return { proof, view: await viewAfterAbort(this.parts, model, version, call.signal) };
   }
 
   async #stop(attempt: Attempt, stop: Stop, call: AgentCall): Promise<StopResult> {

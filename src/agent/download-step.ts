@@ -72,7 +72,7 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
     const record = new RecordKeeper(path, { version, pin, of, files: have, phase: 'fetching', writer: parts.processId });
     try {
       const rate = rateMeter('downloadVersion', of, live);
-      const files = await downloadFiles(source, listing, path, { ...options, have, onProgress: rate, onFile: (file) => record.add(file), onBody: ({ by, why }) => { if (by === 'sdk') parts.log(`${model}/${version}: bodies come over the SDK: ${why}`, { model, version }); } });
+      const files = await downloadFiles(source, listing, path, { ...options, behind: true, have, onProgress: rate, onFile: (file) => record.add(file), onBody: ({ by, why }) => { if (by === 'sdk') parts.log(`${model}/${version}: bodies come over the SDK: ${why}`, { model, version }); } });
       live.assert();
       const [archive] = isOneArchive(listing.files) ? files : [];
       const whole = archive === undefined ? files : await unpackFetched(attempt, path, archive, listing.signedBy === undefined ? signaturesOf(parts.signatures, model) : NOT_AGAIN, (bytes) => assertRoom(parts, attempt, [{ path: '', size: bytes }]), live);

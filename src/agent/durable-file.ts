@@ -4,7 +4,7 @@ import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises
 import { dirname } from 'node:path';
 import { diskFailure, isMissing, onDisk } from './disk-failure';
 
-/** temp, fsync, rename, fsync of the parent. A failed attempt leaves the old content; the next one begins with a fresh file, because a failed fsync marks its pages clean. */
+/** temp, fsync, rename, fsync of the parent. A failed attempt leaves the old content, or the new one where only what follows the rename failed; the next one begins with a fresh file, because a failed fsync marks its pages clean. */
 export async function replaceDurably(path: string, content: string): Promise<void> {
   const temporary = `${path}.tmp`;
   try {

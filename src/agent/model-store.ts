@@ -1,8 +1,8 @@
 // The disk under one root (DESIGN §7): what a server may see is whole, verified and durable, and comes and goes by one rename.
 
 import { randomBytes } from 'node:crypto';
-import { lstatSync, readdirSync, statSync } from 'node:fs';
-import { open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
+import { lstat, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../domain/failures';
 import { basePath, sentinelPath, SENTINEL_VERSION } from '../domain/list';
@@ -56,7 +56,7 @@ export class ModelStore {
 
   /** A directory. */
   async isThere(path: string): Promise<boolean> {
-    return onDisk(`look for ${path}`, async () => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false);
+    return onDisk(`look for ${path}`, async () => (await missingAs(undefined, stat(path)))?.isDirectory() ?? false);
   }
 
   /**
@@ -151,11 +151,18 @@ async function missingAs<T, M>(instead: M, work: Promise<T>): Promise<T | M> {
   }
 }
 
-/** An abort waits for it, and on a busy machine each way to another thread and back takes milliseconds: Node's own `rm` goes there for a look at each name, too. A link is removed, and never followed. */
-async function removeTree(path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return missingAs(undefined, unlink(path));
-  await Promise.all((await missingAs([], readdir(path))).map((name) => removeTree(join(path, name))));
-  await missingAs(undefined, rmdir(path));
+/** An abort waits for it, and on a busy machine each way to another thread and back takes milliseconds: Node's own `rm` goes there for a look at each name, too. A link is removed, and never followed. What we cannot name is left to `rm`. */
+async function removeTree(path: string, isDirectory?: boolean): Promise<void> {
+  if (isDirectory === undefined ? (await missingAs(undefined, lstat(path)))?.isDirectory() !== true : !isDirectory) return missingAs(undefined, unlink(path));
+  const removed = await Promise.allSettled((await missingAs([], readdir(path, { withFileTypes: true }))).map((entry) => removeTree(join(path, entry.name), entry.isDirectory())));
+  const failed = removed.find((one) => one.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  try {
+    await missingAs(undefined, rmdir(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+    await rm(path, { recursive: true, force: true });
+  }
 }
 
 /** Files before their directory; nothing but files and directories may be in a version. */

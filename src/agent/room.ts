@@ -1,7 +1,6 @@
 // Is there room for a version beside all that must stay, before its first byte; and where there is not, how much is missing and what could go.
 
-import { statfsSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { basePath } from '../domain/list';
 import { fail, type SegueError } from '../domain/failures';
@@ -35,7 +34,7 @@ export async function giveBack(parts: Parts, attempt: Attempt, stagingPath: stri
 }
 
 async function freeBelow(root: string): Promise<{ readonly free: Room; readonly blockBytes: number }> {
-  const { bavail, bsize, files, ffree } = await onDisk('ask for the free space', async () => statfsSync(root));
+  const { bavail, bsize, files, ffree } = await onDisk('ask for the free space', () => statfs(root));
   // File systems that make inodes as they need them say that they have none at all.
   return { free: { bytes: bavail * bsize, inodes: files === 0 ? Infinity : ffree }, blockBytes: bsize };
 }

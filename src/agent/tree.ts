@@ -1,7 +1,7 @@
 // The files below a directory, and their checksums as they are on the disk now.
 
 import { createHash } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -59,9 +59,5 @@ export async function sizeOf(dir: string, path: string): Promise<number | undefi
 
 /** Bytes of the disk it has already; a file half written has fewer than its size. */
 export async function allocated(dir: string, path: string): Promise<number> {
-  try {
-    return (statSync(join(dir, path), { throwIfNoEntry: false })?.blocks ?? 0) * 512;
-  } catch {
-    return 0;
-  }
+  return ((await stat(join(dir, path)).catch(() => undefined))?.blocks ?? 0) * 512;
 }

@@ -40,6 +40,8 @@ export interface DownloadOptions extends S3Options, WatchdogLimits {
   readonly body?: BodyPath['by'];
   /** Which code carries the bodies, and why: told when they begin, and again where the first one cannot go on. */
   readonly onBody?: (path: BodyPath) => void;
+  /** Its checksums come after whatever else there is to do: as an agent computes them, beside its own aborts and its model server. */
+  readonly behind?: boolean;
   /** All patience with this download; otherwise by its size. */
   readonly deadlineMs?: number;
 }
@@ -56,8 +58,6 @@ export interface FetchOptions extends Omit<DownloadOptions, 'have' | 'onFile'> {
   readonly onReceived?: (bytes: number) => void;
   /** For all lanes together. */
   readonly bytesPerSecond?: number;
-  /** Its checksums come after whatever else this machine has to do: as an agent computes them, beside a server that predicts. */
-  readonly behind?: boolean;
   /** An open client of this source; otherwise one is opened and closed again. */
   readonly s3?: S3Handle;
 }
@@ -79,7 +79,7 @@ const DEADLINE_MIN_MS = 10 * 60_000;
 export async function downloadFiles(ref: SourceRef, listing: SourceListing, destination: string, options: DownloadOptions): Promise<readonly DownloadedFile[]> {
   const { have = [], onFile, ...rest } = options;
   const told = onFile === undefined ? {} : { onFile: (file: FetchedFile) => onFile(hashed(file)) };
-  const files = await fetchFiles(ref, listing, destination, { ...rest, behind: true, have: have.map((file) => ({ ...file, authority: file.authority ?? ('size' as const) })), ...told });
+  const files = await fetchFiles(ref, listing, destination, { ...rest, have: have.map((file) => ({ ...file, authority: file.authority ?? ('size' as const) })), ...told });
   return files.map(hashed);
 }
 

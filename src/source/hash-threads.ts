@@ -34,7 +34,7 @@ interface Place {
 /** Places in the memory that says who may go on: the first is set where nobody may any more, then one per thread that says whether it has a file open. */
 const STOPPED = 0;
 const HOLDING = 1;
-/** Where predictions, aborts and a new load want the processor, they come first: a sum is computed for nobody who waits for an answer. */
+/** Behind the thread that reads, answers an abort and begins the next load, and whatever else of the same session wants the processor (across sessions and containers Linux weighs by group). */
 const NICE = 10;
 
 export class HashThreads {
@@ -46,7 +46,7 @@ export class HashThreads {
   #closed = false;
   readonly #control = new Int32Array(new SharedArrayBuffer((HOLDING + THREADS) * Int32Array.BYTES_PER_ELEMENT));
 
-  /** `onFailure`: a thread died, which is a bug. Nothing is started before the first file. @param behind everyone else on this machine comes first */
+  /** `onFailure`: a thread died, which is a bug. Nothing is started before the first file. @param behind whatever else this process does comes first */
   constructor(memory: SharedArrayBuffer, onFailure: (error: Error) => void, behind = false) {
     this.#memory = memory;
     this.#onFailure = onFailure;

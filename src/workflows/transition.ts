@@ -143,8 +143,10 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
     }
     const end = await outcome;
     // Nothing of a failed attempt may act later, and its candidate leaves the list: {A} from {A,B} is clean. One that a newer attempt overtook only takes its proof.
-    if (end.kind === 'failed') await abort();
-    return close(end);
+    if (end.kind !== 'failed') return close(end);
+    const seen = await abort();
+    // Its step failed because its host was told before it was, and the cancellation came behind.
+    return close(stop && end.failure.code === 'StaleAttempt' ? { kind: seen ? 'stopped' : 'notSeen' } : end);
   });
 
   function close(end: TransitionEnd): TransitionResult {
