@@ -29,7 +29,7 @@ describe('load', () => {
     const [port] = await freePorts(1);
     simulator = await startSimulator({ port, modelConfig: `model_config_list { config { name: "${MODEL}" base_path: "${root}" model_platform: "tensorflow" model_version_policy { all {} } } }` });
     for (const version of [1n, 2n]) await simulator.core.monitor.untilState({ name: MODEL, version }, 'Available');
-    load = new Load({ model: MODEL as ModelName, servers: new Map([server, other].map((name) => [name, `127.0.0.1:${port}`])), perSecond: 100, version: v1, constants: { [v1]: 2, [v2]: 3 } });
+    load = new Load({ model: MODEL as ModelName, servers: new Map([server, other].map((name) => [name, `127.0.0.1:${port}`])), perSecond: 10, version: v1, constants: { [v1]: 2, [v2]: 3 } });
   });
   afterEach(async () => {
     await load.stop();
