@@ -56,7 +56,7 @@ export class Fence {
     else await this.journal.update(attempt.model, (entry) => entry); // Whoever closed it may still be writing that.
   }
 
-  /** What may not act any more is stopped while the disk is still told so, and also where that fails: under the writes of a download the journal's own takes a tenth of a second. */
+  /** What may not act any more is stopped while the disk is still told so, and also where that fails: beside a busy download the journal's write takes up to a tenth of a second. */
   async #take(attempt: Attempt, over: Pick<ModelEntry, 'open'> & Partial<ModelEntry>): Promise<void> {
     const { model } = attempt;
     if (this.#closed !== undefined) throw this.#closed; // The journal may be another agent's by now.

@@ -1,7 +1,6 @@
 // The disk under one root (DESIGN §7): what a server may see is whole, verified and durable, and comes and goes by one rename.
 
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
 import { lstat, open, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail } from '../domain/failures';
@@ -139,7 +138,7 @@ export class ModelStore {
 }
 
 function list(path: string): Promise<readonly string[]> {
-  return onDisk(`list ${path}`, () => missingAs([], (async () => readdirSync(path))()));
+  return onDisk(`list ${path}`, () => missingAs([], readdir(path)));
 }
 
 async function missingAs<T, M>(instead: M, work: Promise<T>): Promise<T | M> {

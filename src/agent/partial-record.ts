@@ -1,6 +1,6 @@
 // What is known of a version on its way, beside its bytes: so that a retry, or the agent after a crash, goes on instead of beginning anew.
 
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Digest, Pin, Version } from '../domain/names';
 import type { ManifestFile } from '../domain/source';
@@ -37,7 +37,7 @@ export async function writePartialRecord(stagingPath: string, record: PartialRec
 export async function readPartialRecord(stagingPath: string): Promise<PartialRecord | undefined> {
   let text: string;
   try {
-    text = readFileSync(`${stagingPath}.json`, 'utf8');
+    text = await readFile(`${stagingPath}.json`, 'utf8');
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw diskFailure(error, `read ${stagingPath}.json`);

@@ -21,7 +21,7 @@ export async function tidyPartial(parts: Parts, model: ModelName, halves: 'kept'
   const { partial } = parts.journal.entry(model);
   const path = partial === undefined ? undefined : parts.store.stagingPath(model, partial.version, partial.pin);
   const keep = path === undefined || partial === undefined ? new Set<string>() : new Set((await readPartialRecord(path))?.files.map((file) => file.path));
-  const onLog = path === undefined || partial === undefined || halves === 'gone' ? new Set<string>() : filesOnPartLog(path, partial.pin);
+  const onLog = path === undefined || partial === undefined || halves === 'gone' ? new Set<string>() : await filesOnPartLog(path, partial.pin);
   if (onLog.size > 0) for (const file of [...onLog, PART_LOG_NAME]) keep.add(file);
   // The record outlives its bytes where the agent died between the rename that staged them and the journal's word of it.
   const keeps = path !== undefined && keep.size > 0 && !parts.store.isCondemned(path) && await parts.store.isThere(path);

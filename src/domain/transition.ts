@@ -5,6 +5,7 @@
 import type { Step } from './host';
 import { compareVersions, type Digest, type Pin, type Version } from './names';
 import type { Mode } from './request';
+import type { TransitionEnd } from './rollout-facts';
 import type { ModelView } from './view';
 
 /** What one server shall come to. Without `version`: nothing of this model shall be served any more. */
@@ -96,6 +97,16 @@ export function lingeringVersions(view: ModelView): readonly Version[] {
   return (Object.keys(view.states) as Version[])
     .filter((version) => !view.aspired.includes(version) && view.states[version] !== 'END')
     .sort(compareVersions);
+}
+
+/**
+ * How an attempt ended that was then aborted. A step that ends as stale after the stop was asked for did not fail: its host was told first. Stale without anybody having asked, another
+ * attempt took over, and that is its failure.
+ * @param end of its step; absent: it had not ended when the stop was asked for. @param proven the host proved that nothing of the attempt acts any more
+ */
+export function endAfterAbort(end: TransitionEnd | undefined, asked: boolean, proven: boolean): TransitionEnd {
+  const isStopped = end === undefined || (asked && end.kind === 'failed' && end.failure.code === 'StaleAttempt');
+  return isStopped ? { kind: proven ? 'stopped' : 'notSeen' } : end;
 }
 
 function gate(goal: Goal, view: ModelView): Next {

@@ -40,7 +40,7 @@ export interface DownloadOptions extends S3Options, WatchdogLimits {
   readonly body?: BodyPath['by'];
   /** Which code carries the bodies, and why: told when they begin, and again where the first one cannot go on. */
   readonly onBody?: (path: BodyPath) => void;
-  /** Its checksums come after whatever else there is to do: as an agent computes them, beside its own aborts and its model server. */
+  /** Its checksums come after whatever else this process has to do: as in an agent, which has aborts to answer. */
   readonly behind?: boolean;
   /** All patience with this download; otherwise by its size. */
   readonly deadlineMs?: number;

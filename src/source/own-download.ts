@@ -44,7 +44,7 @@ export interface OwnDownloadOptions extends WatchdogLimits {
   readonly verify: Verify;
   readonly durable: boolean;
   readonly bytesPerSecond?: number;
-  /** Its checksums come after whatever else this machine has to do. */
+  /** Its checksums come after whatever else this process has to do. */
   readonly behind?: boolean;
   readonly backoffMs?: number;
   /** Bytes of these files on the disk now. */

@@ -2,7 +2,7 @@
 // after the slab: at most what the lanes held is fetched again. A kill loses no page of the kernel's; a power cut may, so a log of another boot is not believed.
 
 import { close, constants, open, readFileSync, write } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Pin } from '../domain/names';
@@ -35,7 +35,7 @@ export class PartLog {
   /** Goes on with the log of this directory where it speaks of the same objects in the same life of the machine; begins a new one otherwise. */
   static async open(directory: string, pin: Pin): Promise<{ readonly log: PartLog; readonly written: ReadonlyMap<string, readonly Range[]> }> {
     const file = join(directory, PART_LOG_NAME);
-    const { head, written } = read(directory, pin);
+    const { head, written } = await read(directory, pin);
     if (written === undefined) await rm(file, { force: true });
     const log = new PartLog(await openFile(file, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600));
     // A line that was cut short by the kill ends here.
@@ -81,13 +81,13 @@ export async function removePartLog(directory: string): Promise<void> {
 }
 
 /** Files of which the log of this directory knows some part, where it speaks of the same objects in the same life of the machine. */
-export function filesOnPartLog(directory: string, pin: Pin): ReadonlySet<string> {
-  return new Set(read(directory, pin).written?.keys());
+export async function filesOnPartLog(directory: string, pin: Pin): Promise<ReadonlySet<string>> {
+  return new Set((await read(directory, pin)).written?.keys());
 }
 
-function read(directory: string, pin: Pin): { readonly head: string; readonly written?: ReadonlyMap<string, readonly Range[]> } {
+async function read(directory: string, pin: Pin): Promise<{ readonly head: string; readonly written?: ReadonlyMap<string, readonly Range[]> }> {
   const head = JSON.stringify({ pin, boot: bootId() });
-  const [first, ...lines] = textOf(join(directory, PART_LOG_NAME)).split('\n');
+  const [first, ...lines] = (await readFile(join(directory, PART_LOG_NAME), 'utf8').catch(() => '')).split('\n');
   return first === head ? { head, written: rangesOf(lines) } : { head };
 }
 
@@ -123,16 +123,11 @@ function parsed(line: string): Partial<Line> | undefined {
   }
 }
 
-/** Changes with every start of the kernel. Where there is none to read, no log is ever believed. */
+/** Changes with every start of the kernel. Where there is none to read, no log is ever believed. Of no disk, so nobody waits for it. */
 function bootId(): string {
-  return textOf('/proc/sys/kernel/random/boot_id').trim() || `${Date.now()} ${Math.random()}`;
-}
-
-/** Nothing where it cannot be read. */
-function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    return '';
+    return `${Date.now()} ${Math.random()}`;
   }
 }

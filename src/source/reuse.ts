@@ -12,7 +12,7 @@ export interface ReuseOptions {
   readonly signal: AbortSignal;
   /** These are there already. */
   readonly except: ReadonlySet<string>;
-  /** Its checksums come after whatever else this machine has to do. */
+  /** Its checksums come after whatever else this process has to do. */
   readonly behind?: boolean;
 }
 

@@ -7,7 +7,7 @@ import { knownBadFailure } from '../domain/rollout-state';
 import type { Attempt, Probed, Step } from '../domain/host';
 import type { Version } from '../domain/names';
 import type { ServerReport, TransitionEnd } from '../domain/rollout-facts';
-import { firstStep, lingeringVersions, nextStep, type Goal } from '../domain/transition';
+import { endAfterAbort, firstStep, lingeringVersions, nextStep, type Goal } from '../domain/transition';
 import type { TransitionInput, TransitionResult } from '../domain/transition-io';
 import { servedBefore, type ModelView, type Proof } from '../domain/view';
 import { failureFrom, hostCalls } from './host-calls';
@@ -139,14 +139,13 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
       scope.cancel();
       // Both at once: the heartbeat carries the cancellation within a second, the host's own abort within milliseconds. Then both are awaited.
       const [seen] = await Promise.all([abort(), outcome]);
-      return close({ kind: seen ? 'stopped' : 'notSeen' });
+      return close(endAfterAbort(undefined, stop, seen));
     }
     const end = await outcome;
     // Nothing of a failed attempt may act later, and its candidate leaves the list: {A} from {A,B} is clean. One that a newer attempt overtook only takes its proof.
     if (end.kind !== 'failed') return close(end);
     const seen = await abort();
-    // Its step failed because its host was told before it was, and the cancellation came behind.
-    return close(stop && end.failure.code === 'StaleAttempt' ? { kind: seen ? 'stopped' : 'notSeen' } : end);
+    return close(endAfterAbort(end, stop, seen)); // Which may have been asked for meanwhile.
   });
 
   function close(end: TransitionEnd): TransitionResult {

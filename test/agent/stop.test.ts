@@ -30,6 +30,7 @@ test('a load from an endpoint that stalls is stopped and gone before the load fr
   expect(proof).toMatchObject({ token: [2, 1], sockets: 0, writers: 0, aspired: false, readFrom: 'kernel' });
   expect(proof.stoppedMs).toBeLessThan(250);
   expect(view).toMatchObject({ aspired: ['1'], promoted: '1' });
+  expect((await world.the.abortAttempt(first, call())).proof).toEqual(proof); // Of the same stop, read once.
   expect(world.openBelowStaging()).toBe(0);
   expect(world.listed()).toEqual({ half: ['1'] });
   await until(async () => await stale.connections() === 0, 'the endpoint sees no connection');

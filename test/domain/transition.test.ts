@@ -1,4 +1,4 @@
-import { firstStep, nextStep, type Goal, type Next } from '../../src/domain/transition';
+import { endAfterAbort, firstStep, nextStep, type Goal, type Next } from '../../src/domain/transition';
 import type { Step } from '../../src/domain/host';
 import type { Digest, Pin, Version } from '../../src/domain/names';
 import type { ModelView } from '../../src/domain/view';
@@ -79,4 +79,17 @@ test('the seven steps come in the order of the brief', () => {
   const worlds: World[] = [serving42, { ...serving42, partial: 'fetched' }, { ...serving42, partial: 'verified' }, { ...serving42, staged: [42, 43] }, { ...serving42, staged: [42, 43], aspired: [42, 43] }, both, { ...both, drained: [42] }];
   expect(worlds.map((world) => nextStep(goal, view(world))).map((next) => (next.kind === 'step' ? next.step : next.kind)))
     .toEqual(['downloadVersion', 'verifyVersion', 'stageVersion', 'reloadConfig', 'awaitAvailable', 'drainVersion', 'unloadVersion']);
+});
+
+describe('how an attempt ended that was aborted then', () => {
+  const stale = { kind: 'failed', failure: { code: 'StaleAttempt', message: 'the journal holds a greater token' } } as const;
+  const broken = { kind: 'failed', failure: { code: 'IntegrityMismatch', message: 'want a, found b' } } as const;
+  test.each([
+    ['its step ends as stale because its host was told first: stopped', stale, true, true, { kind: 'stopped' }],
+    ['and nobody proved it: not seen', stale, true, false, { kind: 'notSeen' }],
+    ['another attempt took over, and nobody had asked: that is its failure', stale, false, true, stale],
+    ['it had failed by itself before anybody asked: that is not forgotten', broken, true, true, broken],
+    ['its step had not ended', undefined, true, true, { kind: 'stopped' }],
+    ['its step had not ended, and the host does not answer', undefined, true, false, { kind: 'notSeen' }],
+  ] as const)('%s', (_why, end, asked, proven, found) => expect(endAfterAbort(end, asked, proven)).toEqual(found));
 });

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { temporal } from '@temporalio/proto';
 import { temporalCli } from '../setup/shared';
 import type { World } from './world';
 
@@ -16,16 +17,23 @@ export interface Counted {
 
 /** The rollout's own history and those of its transitions; returns what the transitions took. */
 export async function keepHistories(world: World, scenario: string, rolloutId: string): Promise<readonly Counted[]> {
-  const state = await world.temporal.client.workflow.getHandle(rolloutId).fetchHistory();
-  const children = (state.events ?? []).map((event) => event.childWorkflowExecutionStartedEventAttributes?.workflowExecution?.workflowId).filter((id): id is string => typeof id === 'string');
   const counted: Counted[] = [];
-  for (const [index, workflowId] of [rolloutId, ...children].entries()) {
-    const events = (await world.temporal.client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
+  for (const [index, workflowId] of [rolloutId, ...await transitionsOf(world, rolloutId)].entries()) {
+    const events = await eventsOf(world, workflowId);
     if (index > 0) counted.push({ workflowId, events: events.length, activities: events.filter((event) => event.activityTaskScheduledEventAttributes !== undefined && event.activityTaskScheduledEventAttributes !== null).length });
     if (process.env['SEGUE_RECORD'] !== undefined) keep(world, scenario, index === 0 ? 'rollout' : `transition-${index}`, workflowId);
   }
   if (process.env['SEGUE_RECORD'] !== undefined) keep(world, scenario, 'fleet', `fleet/${world.fleet}`);
   return counted;
+}
+
+/** In the order they were started. */
+export async function transitionsOf(world: World, rolloutId: string): Promise<readonly string[]> {
+  return (await eventsOf(world, rolloutId)).flatMap((event) => event.childWorkflowExecutionStartedEventAttributes?.workflowExecution?.workflowId ?? []);
+}
+
+export async function eventsOf(world: World, workflowId: string): Promise<readonly temporal.api.history.v1.IHistoryEvent[]> {
+  return (await world.temporal.client.workflow.getHandle(workflowId).fetchHistory()).events ?? [];
 }
 
 /** As the CLI exports it, without what belongs to the machine that recorded it. */

@@ -2,8 +2,9 @@
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { holdRename } from '../abort-phases/slow-disk';
 import { until } from '../setup/until';
-import { keepHistories } from './record';
+import { eventsOf, keepHistories, transitionsOf } from './record';
 import { probe, Stage } from './stage';
 import { HALF_PLUS_THREE, HALF_PLUS_TWO, upload } from './world';
 
@@ -41,7 +42,28 @@ test('an abort during a download ends Aborted with its proof, the old version se
   expect(await on.store.connections()).toBe(0);
   expect(readdirSync(join(on.world.server('a').root, 'models/half'))).toEqual(['1']);
   expect(await on.valueOf('a', 2)).toEqual({ version: '1', y: 3 });
-  await keepHistories(on.world, 'abort-download', handle.workflowId);
+  const [transition] = await keepHistories(on.world, 'abort-download', handle.workflowId);
+  expect(await on.world.temporal.client.workflow.getHandle(transition?.workflowId ?? '').result()).toMatchObject({ end: { kind: 'stopped' }, report: { proof: { sockets: 0, writers: 0 } } });
+});
+
+test('a host that does not answer an abort within a second: its transition is cancelled with its step still running, and ends stopped once the host has', async () => {
+  await on.serve('1', HALF_PLUS_TWO, 2);
+  await upload(on.store, 'half/2/', HALF_PLUS_THREE);
+  const held = holdRename((to) => to === join(on.world.server('a').root, 'models/half/2'));
+  try {
+    const handle = await on.world.start({ model: 'half', version: '2', ...on.from('half/2/') });
+    await until(held.asked, 20_000);
+    await handle.signal('abort', { reason: 'its disk does not answer' });
+    const [transition = ''] = await transitionsOf(on.world, handle.workflowId);
+    await until(async () => (await eventsOf(on.world, transition)).some((event) => event.activityTaskCancelRequestedEventAttributes != null));
+    held.release();
+    const { verdict } = await on.world.end(handle);
+    expect(verdict).toMatchObject({ outcome: 'aborted', servers: { a: { end: 'stopped', version: '1', proof: { sockets: 0, writers: 0, aspired: false } }, b: { end: 'untouched' } } });
+    expect(await on.valueOf('a', 2)).toEqual({ version: '1', y: 3 });
+    await keepHistories(on.world, 'abort-silent-host', handle.workflowId);
+  } finally {
+    held.release();
+  }
 });
 
 test('an abort during a bake returns every server that has the new version to the old one, without a byte', async () => {
