@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
-import { heldBy, isStillOpen } from '../src/cli/demo/proc';
+import { heldBy, isStillOpen, type Descriptor } from '../src/cli/demo/proc';
 import type { FleetState } from '../src/domain/fleet-facts';
 import type { Status } from '../src/domain/status';
 import type { Proof } from '../src/domain/view';
@@ -115,11 +115,12 @@ async function supersedeDownload({ connected, root, agentPid, sources: [stale, g
   await delay(chance() * 400);
   const staging = join(root, 'staging/big');
   const [stalePartial] = partials(staging, version);
+  const held = new HeldBefore(agentPid, Number(new URL(stale).port), stalePartial === undefined ? staging : join(staging, stalePartial));
   const signalMs = Date.now();
-  const watch = untilGone(agentPid, Number(new URL(stale).port), stalePartial === undefined ? staging : join(staging, stalePartial), signalMs);
+  const goneAtMs = held.goneAtMs();
   await handle.signal('update', { source: source(good) });
   const firstGood = await firstOf(good, version);
-  const goneMs = await watch;
+  const goneMs = await goneAtMs - signalMs;
   const proof = await until(async () => proofOf(await handle.query<Status>('status')));
   const staleBytes = stalePartial === undefined ? 0 : bytesBelow(join(staging, stalePartial));
   const staleRequests = (await logOf(stale, version)).filter((one) => isObject(one, version) && one.atMs > proof.atMs).length;
@@ -134,9 +135,10 @@ async function abortLoading({ connected, root, agentPid, small, chance }: Stage,
   const handle = await start(connected, 'slow', version, { uri: `s3://models/slow/${version}/`, endpoint: small, credentials: 'anonymous' });
   await until(async () => (await handle.query<Status>('status')).servers['edge' as never]?.step === 'awaitAvailable');
   await delay(chance() * LOAD_MS * 0.6);
+  const held = new HeldBefore(agentPid, Number(new URL(small).port), join(root, 'staging/slow'));
   const signalMs = Date.now();
   await handle.signal('abort', { reason: 'measured' });
-  const goneMs = await untilGone(agentPid, Number(new URL(small).port), join(root, 'staging/slow'), signalMs);
+  const goneMs = await held.goneAtMs() - signalMs;
   await handle.result().catch(() => undefined);
   const proof = proofOf(await handle.query<Status>('status'));
   if (proof === undefined) throw new Error(`no proof of the abort of slow/${version}`);
@@ -151,14 +153,27 @@ function proofOf(status: Status): Proof | undefined {
   return status.servers['edge' as never]?.proof;
 }
 
-/** Looking for all it holds takes 8 ms of a core, which would be taken from what is measured: once, then only whether those descriptors are closed, then for all once more. */
-async function untilGone(pid: number, port: number, directory: string, sinceMs: number): Promise<number> {
-  for (let atMs = Date.now(); ; ) {
-    const [held] = heldBy([{ pid, directory }], port) ?? [];
-    if (held === undefined) throw new Error(`the kernel does not show what process ${pid} holds`);
-    if (held.descriptors.length === 0) return atMs - sinceMs;
-    while (held.descriptors.some((one) => isStillOpen(pid, one))) await delay(5);
-    atMs = Date.now();
+/** Sockets to one port and open files below one directory. Looking for all of them takes 8 ms of a core, which would be taken from what is measured: once before it, then only whether those descriptors are closed, then for all once more. */
+class HeldBefore {
+  readonly #descriptors: readonly Descriptor[];
+
+  constructor(private readonly pid: number, private readonly port: number, private readonly directory: string) {
+    this.#descriptors = this.#look();
+  }
+
+  async goneAtMs(): Promise<number> {
+    for (let descriptors = this.#descriptors; ;) {
+      while (descriptors.some((one) => isStillOpen(this.pid, one))) await delay(5);
+      const atMs = Date.now();
+      descriptors = this.#look();
+      if (descriptors.length === 0) return atMs;
+    }
+  }
+
+  #look(): readonly Descriptor[] {
+    const [held] = heldBy([{ pid: this.pid, directory: this.directory }], this.port) ?? [];
+    if (held === undefined) throw new Error(`the kernel does not show what process ${this.pid} holds`);
+    return held.descriptors;
   }
 }
 

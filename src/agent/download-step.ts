@@ -14,7 +14,7 @@ import { SocketLedger } from '../source/sockets';
 import { beginAttempt } from './begin-step';
 import { diskFailure, onDisk, onDiskUntil } from './disk-failure';
 import { makeDirectory } from './durable-file';
-import type { Live } from './live';
+import { allEnded, type Live } from './live';
 import { ownPartial } from './own-partial';
 import { bytesOf, readPartialRecord } from './partial-record';
 import type { Parts } from './parts';
@@ -125,8 +125,8 @@ function assertWanted(parts: Parts, attempt: Attempt, listing: SourceListing): v
 /** One staging directory per model: others belong to attempts that are over. */
 async function own(parts: Parts, attempt: Attempt, version: Version, pin: Pin, path: string, live: Live): Promise<void> {
   live.assert();
-  await parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: { version, pin } }));
-  await parts.store.sweep(attempt.model, path);
+  // The next load waits for both. No byte comes before it is journalled whose it is.
+  await allEnded(parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: { version, pin } })), parts.store.sweep(attempt.model, path));
   await onDisk('make the staging directory', () => makeDirectory(path));
 }
 

@@ -4,7 +4,7 @@
 import type { ModelName } from '../domain/names';
 import { PART_LOG_NAME, filesOnPartLog } from '../source/part-log';
 import { readPartialRecord } from './partial-record';
-import type { Live } from './live';
+import { allEnded, type Live } from './live';
 import type { Parts } from './parts';
 import { keepOnly } from './tree';
 
@@ -25,7 +25,10 @@ export async function tidyPartial(parts: Parts, model: ModelName, halves: 'kept'
   if (onLog.size > 0) for (const file of [...onLog, PART_LOG_NAME]) keep.add(file);
   // The record outlives its bytes where the agent died between the rename that staged them and the journal's word of it.
   const keeps = path !== undefined && keep.size > 0 && !parts.store.isCondemned(path) && await parts.store.isThere(path);
-  if (!keeps && partial !== undefined) await parts.journal.update(model, (entry) => ({ ...entry, partial: undefined }));
-  await parts.store.sweep(model, keeps ? path : undefined);
-  if (keeps) await keepOnly(path, keep);
+  if (keeps) {
+    await parts.store.sweep(model, path);
+    return keepOnly(path, keep);
+  }
+  // Side by side, because an abort waits for both: a journal that still names what is gone, and bytes that no journal names, are tidied by whoever comes next.
+  await allEnded(partial === undefined ? Promise.resolve() : parts.journal.update(model, (entry) => ({ ...entry, partial: undefined })), parts.store.sweep(model, undefined));
 }
