@@ -2,6 +2,7 @@
 // one of four: a version that is LOADING, whose rollout is aborted. Ends with one JSON object:
 // proofMs: from the agent's abort call to nothing of the attempt being left, as its proof says. goneMs: from the client's signal to no socket and no open file, seen in /proc every 5 ms.
 // newFirstByteMs: from the client's signal to the first bytes of an object asked of the new endpoint (its HEAD comes before). staleBytes, staleRequests: on the disk, and at the old endpoint, after the proof.
+// readLate: requests that the old endpoint's process came to read after the proof, over connections that it was seen from outside to have lost before: they had been sent, and lay in the kernel.
 // serverAhead: whether the Temporal server of this run was given its processor first, as one on its own machine has it.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -13,7 +14,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
-import { heldBy, isStillOpen, type Descriptor } from '../src/cli/demo/proc';
+import { heldBy, isStillOpen, type Held } from '../src/cli/demo/proc';
 import type { FleetState } from '../src/domain/fleet-facts';
 import type { Status } from '../src/domain/status';
 import type { Proof } from '../src/domain/view';
@@ -67,8 +68,8 @@ function random(seed: number): () => number {
 }
 
 interface Stage { readonly connected: ConnectedClient; readonly root: string; readonly agentPid: number; readonly sources: readonly [string, string]; readonly small: string; readonly chance: () => number }
-interface Sample { readonly proofMs: number; readonly goneMs: number; readonly newFirstByteMs?: number; readonly staleBytes: number; readonly staleRequests: number }
-interface Logged { readonly atMs: number; readonly method: string; readonly key: string; readonly closedAtMs?: number }
+interface Sample { readonly proofMs: number; readonly goneMs: number; readonly newFirstByteMs?: number; readonly staleBytes: number; readonly staleRequests: number; readonly readLate: number }
+interface Logged { readonly atMs: number; readonly method: string; readonly key: string; readonly port: number; readonly closedAtMs?: number }
 
 async function main(): Promise<void> {
   const n = Number(values.n);
@@ -98,7 +99,7 @@ async function main(): Promise<void> {
     await connected.close();
     const first = samples.flatMap((sample) => sample.newFirstByteMs ?? []);
     const sum = (of: (sample: Sample) => number): number => samples.reduce((total, sample) => total + of(sample), 0);
-    process.stdout.write(`${JSON.stringify({ n: samples.length, proofMs: quantiles(samples.map((one) => one.proofMs)), newFirstByteMs: quantiles(first), goneMs: quantiles(samples.map((one) => one.goneMs)), staleBytes: sum((one) => one.staleBytes), staleRequests: sum((one) => one.staleRequests), seed: Number(values.seed), serverAhead })}\n`);
+    process.stdout.write(`${JSON.stringify({ n: samples.length, proofMs: quantiles(samples.map((one) => one.proofMs)), newFirstByteMs: quantiles(first), goneMs: quantiles(samples.map((one) => one.goneMs)), staleBytes: sum((one) => one.staleBytes), staleRequests: sum((one) => one.staleRequests), readLate: sum((one) => one.readLate), seed: Number(values.seed), serverAhead })}\n`);
   } finally {
     for (const child of children.reverse()) { child.kill('SIGTERM'); if (child.exitCode === null && child.signalCode === null) await once(child, 'close'); }
     await small.stop();
@@ -117,16 +118,17 @@ async function supersedeDownload({ connected, root, agentPid, sources: [stale, g
   const [stalePartial] = partials(staging, version);
   const held = new HeldBefore(agentPid, Number(new URL(stale).port), stalePartial === undefined ? staging : join(staging, stalePartial));
   const signalMs = Date.now();
-  const goneAtMs = held.goneAtMs();
+  const watch = held.goneAtMs();
   await handle.signal('update', { source: source(good) });
   const firstGood = await firstOf(good, version);
-  const goneMs = await goneAtMs - signalMs;
+  const goneAtMs = await watch;
   const proof = await until(async () => proofOf(await handle.query<Status>('status')));
   const staleBytes = stalePartial === undefined ? 0 : bytesBelow(join(staging, stalePartial));
-  const staleRequests = (await logOf(stale, version)).filter((one) => isObject(one, version) && one.atMs > proof.atMs).length;
   await handle.executeUpdate('abort', { args: [{ reason: 'measured' }] });
   await handle.result().catch(() => undefined);
-  return { proofMs: proof.stoppedMs, goneMs, newFirstByteMs: firstGood.atMs - signalMs, staleBytes: proof.partial === 'kept' ? 0 : staleBytes, staleRequests };
+  const late = (await logOf(stale, version)).filter((one) => isObject(one, version) && one.atMs > proof.atMs);
+  const readLate = goneAtMs > proof.atMs ? 0 : late.filter(({ port }) => held.ports.includes(port)).length;
+  return { proofMs: proof.stoppedMs, goneMs: goneAtMs - signalMs, newFirstByteMs: firstGood.atMs - signalMs, staleBytes: proof.partial === 'kept' ? 0 : staleBytes, staleRequests: late.length - readLate, readLate };
 }
 
 /** Bytes are there in no time; the server takes its time to load them, and at a random instant of that nobody wants it any more. */
@@ -142,7 +144,7 @@ async function abortLoading({ connected, root, agentPid, small, chance }: Stage,
   await handle.result().catch(() => undefined);
   const proof = proofOf(await handle.query<Status>('status'));
   if (proof === undefined) throw new Error(`no proof of the abort of slow/${version}`);
-  return { proofMs: proof.stoppedMs, goneMs, staleBytes: partials(join(root, 'staging/slow'), version).reduce((sum, name) => sum + bytesBelow(join(root, 'staging/slow', name)), 0), staleRequests: 0 };
+  return { proofMs: proof.stoppedMs, goneMs, staleBytes: partials(join(root, 'staging/slow'), version).reduce((sum, name) => sum + bytesBelow(join(root, 'staging/slow', name)), 0), staleRequests: 0, readLate: 0 };
 }
 
 async function start({ client }: ConnectedClient, model: string, version: number, source: object): Promise<WorkflowHandle> {
@@ -155,25 +157,30 @@ function proofOf(status: Status): Proof | undefined {
 
 /** Sockets to one port and open files below one directory. Looking for all of them takes 8 ms of a core, which would be taken from what is measured: once before it, then only whether those descriptors are closed, then for all once more. */
 class HeldBefore {
-  readonly #descriptors: readonly Descriptor[];
+  readonly #before: Held;
 
   constructor(private readonly pid: number, private readonly port: number, private readonly directory: string) {
-    this.#descriptors = this.#look();
+    this.#before = this.#look();
+  }
+
+  /** Its ends of those connections. */
+  get ports(): readonly number[] {
+    return this.#before.sockets;
   }
 
   async goneAtMs(): Promise<number> {
-    for (let descriptors = this.#descriptors; ;) {
+    for (let { descriptors } = this.#before; ;) {
       while (descriptors.some((one) => isStillOpen(this.pid, one))) await delay(5);
       const atMs = Date.now();
-      descriptors = this.#look();
+      ({ descriptors } = this.#look());
       if (descriptors.length === 0) return atMs;
     }
   }
 
-  #look(): readonly Descriptor[] {
+  #look(): Held {
     const [held] = heldBy([{ pid: this.pid, directory: this.directory }], this.port) ?? [];
     if (held === undefined) throw new Error(`the kernel does not show what process ${this.pid} holds`);
-    return held.descriptors;
+    return held;
   }
 }
 

@@ -7,7 +7,7 @@ const FILES = 8;
 const FILE_BYTES = (1 << 30) / FILES;
 const CHUNK = Buffer.alloc(1 << 20);
 
-interface Seen { readonly atMs: number; readonly method: string; readonly key: string; closedAtMs?: number }
+interface Seen { readonly atMs: number; readonly method: string; readonly key: string; /** The asker's. */ readonly port: number; closedAtMs?: number }
 /** By version: whoever looks often costs little. */
 const seen = new Map<string, Seen[]>();
 /** Who asked when bytes of the version are first asked for, and is answered then: nobody need look again and again. */
@@ -30,7 +30,7 @@ const server = createServer((request, response) => {
   const prefix = url.searchParams.get('prefix');
   const [, , , version] = url.pathname.split('/');
   if (version !== undefined) {
-    const one: Seen = { atMs: Date.now(), method: request.method ?? '', key: url.pathname };
+    const one: Seen = { atMs: Date.now(), method: request.method ?? '', key: url.pathname, port: request.socket.remotePort ?? 0 };
     seen.set(version, [...seen.get(version) ?? [], one]);
     if (isBody(one)) {
       awaited.get(version)?.end(JSON.stringify(one));
