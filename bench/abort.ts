@@ -1,7 +1,8 @@
 // npm run bench:abort -- [--json] [--n 200] [--seed 1]: loads aborted at random instants, on real processes. Three of four: a download of 1 GiB whose rollout is given another endpoint;
 // one of four: a version that is LOADING, whose rollout is aborted. Ends with one JSON object:
 // proofMs: from the agent's abort call to nothing of the attempt being left, as its proof says. goneMs: from the client's signal to no socket and no open file, seen in /proc every 5 ms.
-// newFirstByteMs: from the client's signal to the first bytes of an object asked of the new endpoint (its HEAD comes before). staleBytes, staleRequests: on the disk, and at the old endpoint, after the proof.
+// newFirstByteMs: from the client's signal to the first bytes of an object asked of the new endpoint (its HEAD comes before). These two of the downloads only: what is LOADING holds neither.
+// staleBytes: what the disk still has of the old listing once the new load has begun, and of an aborted version at the end. staleRequests: of any kind, at the old endpoint after the proof.
 // readLate: requests that the old endpoint's process came to read after the proof, over connections that it was seen from outside to have lost before: they had been sent, and lay in the kernel.
 // serverAhead: whether the Temporal server of this run was given its processor first, as one on its own machine has it.
 
@@ -50,7 +51,10 @@ async function firstLine(child: ChildProcess): Promise<string> {
 function putAhead(pid: number): boolean {
   try {
     writeFileSync(`/proc/${pid}/autogroup`, '-15');
-    return readFileSync('/proc/sys/kernel/sched_autogroup_enabled', 'utf8').trim() === '1';
+    // Sessions are no groups below a control group with a processor share of its own.
+    const groups = readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n').map((line) => line.split(':'));
+    const [, , path] = groups.find(([, controllers = '']) => controllers.split(',').includes('cpu')) ?? groups.find(([id]) => id === '0') ?? [];
+    return path === '/' && readFileSync('/proc/sys/kernel/sched_autogroup_enabled', 'utf8').trim() === '1';
   } catch {
     return false;
   }
@@ -68,7 +72,7 @@ function random(seed: number): () => number {
 }
 
 interface Stage { readonly connected: ConnectedClient; readonly root: string; readonly agentPid: number; readonly sources: readonly [string, string]; readonly small: string; readonly chance: () => number }
-interface Sample { readonly proofMs: number; readonly goneMs: number; readonly newFirstByteMs?: number; readonly staleBytes: number; readonly staleRequests: number; readonly readLate: number }
+interface Sample { readonly proofMs: number; readonly goneMs?: number; readonly newFirstByteMs?: number; readonly staleBytes: number; readonly staleRequests: number; readonly readLate: number }
 interface Logged { readonly atMs: number; readonly method: string; readonly key: string; readonly port: number; readonly closedAtMs?: number }
 
 async function main(): Promise<void> {
@@ -99,7 +103,7 @@ async function main(): Promise<void> {
     await connected.close();
     const first = samples.flatMap((sample) => sample.newFirstByteMs ?? []);
     const sum = (of: (sample: Sample) => number): number => samples.reduce((total, sample) => total + of(sample), 0);
-    process.stdout.write(`${JSON.stringify({ n: samples.length, proofMs: quantiles(samples.map((one) => one.proofMs)), newFirstByteMs: quantiles(first), goneMs: quantiles(samples.map((one) => one.goneMs)), staleBytes: sum((one) => one.staleBytes), staleRequests: sum((one) => one.staleRequests), readLate: sum((one) => one.readLate), seed: Number(values.seed), serverAhead })}\n`);
+    process.stdout.write(`${JSON.stringify({ n: samples.length, proofMs: quantiles(samples.map((one) => one.proofMs)), newFirstByteMs: quantiles(first), goneMs: quantiles(samples.flatMap((one) => one.goneMs ?? [])), staleBytes: sum((one) => one.staleBytes), staleRequests: sum((one) => one.staleRequests), readLate: sum((one) => one.readLate), seed: Number(values.seed), serverAhead })}\n`);
   } finally {
     for (const child of children.reverse()) { child.kill('SIGTERM'); if (child.exitCode === null && child.signalCode === null) await once(child, 'close'); }
     await small.stop();
@@ -126,25 +130,22 @@ async function supersedeDownload({ connected, root, agentPid, sources: [stale, g
   const staleBytes = stalePartial === undefined ? 0 : bytesBelow(join(staging, stalePartial));
   await handle.executeUpdate('abort', { args: [{ reason: 'measured' }] });
   await handle.result().catch(() => undefined);
-  const late = (await logOf(stale, version)).filter((one) => isObject(one, version) && one.atMs > proof.atMs);
+  const late = (await logOf(stale, version)).filter((one) => one.atMs > proof.atMs);
   const readLate = goneAtMs > proof.atMs ? 0 : late.filter(({ port }) => held.ports.includes(port)).length;
-  return { proofMs: proof.stoppedMs, goneMs: goneAtMs - signalMs, newFirstByteMs: firstGood.atMs - signalMs, staleBytes: proof.partial === 'kept' ? 0 : staleBytes, staleRequests: late.length - readLate, readLate };
+  return { proofMs: proof.stoppedMs, goneMs: goneAtMs - signalMs, newFirstByteMs: firstGood.atMs - signalMs, staleBytes, staleRequests: late.length - readLate, readLate };
 }
 
 /** Bytes are there in no time; the server takes its time to load them, and at a random instant of that nobody wants it any more. */
-async function abortLoading({ connected, root, agentPid, small, chance }: Stage, version: number, scratch: string): Promise<Sample> {
+async function abortLoading({ connected, root, small, chance }: Stage, version: number, scratch: string): Promise<Sample> {
   cpSync(SAMPLE, join(scratch, `buckets/models/slow/${version}`), { recursive: true });
   const handle = await start(connected, 'slow', version, { uri: `s3://models/slow/${version}/`, endpoint: small, credentials: 'anonymous' });
   await until(async () => (await handle.query<Status>('status')).servers['edge' as never]?.step === 'awaitAvailable');
   await delay(chance() * LOAD_MS * 0.6);
-  const held = new HeldBefore(agentPid, Number(new URL(small).port), join(root, 'staging/slow'));
-  const signalMs = Date.now();
   await handle.signal('abort', { reason: 'measured' });
-  const goneMs = await held.goneAtMs() - signalMs;
   await handle.result().catch(() => undefined);
   const proof = proofOf(await handle.query<Status>('status'));
   if (proof === undefined) throw new Error(`no proof of the abort of slow/${version}`);
-  return { proofMs: proof.stoppedMs, goneMs, staleBytes: partials(join(root, 'staging/slow'), version).reduce((sum, name) => sum + bytesBelow(join(root, 'staging/slow', name)), 0), staleRequests: 0, readLate: 0 };
+  return { proofMs: proof.stoppedMs, staleBytes: partials(join(root, 'staging/slow'), version).reduce((sum, name) => sum + bytesBelow(join(root, 'staging/slow', name)), 0), staleRequests: 0, readLate: 0 };
 }
 
 async function start({ client }: ConnectedClient, model: string, version: number, source: object): Promise<WorkflowHandle> {
@@ -171,7 +172,7 @@ class HeldBefore {
   async goneAtMs(): Promise<number> {
     for (let { descriptors } = this.#before; ;) {
       while (descriptors.some((one) => isStillOpen(this.pid, one))) await delay(5);
-      const atMs = Date.now();
+      const atMs = Date.now(); // What the look itself takes is ours.
       ({ descriptors } = this.#look());
       if (descriptors.length === 0) return atMs;
     }
@@ -191,10 +192,6 @@ async function firstOf(url: string, version: number): Promise<Logged> {
 
 async function logOf(url: string, version: number): Promise<readonly Logged[]> {
   return (await (await fetch(`${url}/_log?version=${version}`)).json()) as readonly Logged[];
-}
-
-function isObject({ key }: Logged, version: number): boolean {
-  return key.includes(`/big/${version}/variables`);
 }
 
 function partials(staging: string, version: number): readonly string[] {

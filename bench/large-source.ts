@@ -28,7 +28,7 @@ const server = createServer((request, response) => {
     return;
   }
   const prefix = url.searchParams.get('prefix');
-  const [, , , version] = url.pathname.split('/');
+  const [, , version] = (prefix === null ? url.pathname.replace(/^\/models/, '') : `/${prefix}`).split('/');
   if (version !== undefined) {
     const one: Seen = { atMs: Date.now(), method: request.method ?? '', key: url.pathname, port: request.socket.remotePort ?? 0 };
     seen.set(version, [...seen.get(version) ?? [], one]);

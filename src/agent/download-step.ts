@@ -4,7 +4,7 @@ import { endpointAllowed } from '../domain/endpoints';
 import { fail, isOfTheListing, SegueError } from '../domain/failures';
 import type { Attempt } from '../domain/host';
 import { isServing } from '../domain/transition';
-import { formatToken, type Pin, type Version } from '../domain/names';
+import { formatToken, type Version } from '../domain/names';
 import type { SourceRef } from '../domain/source';
 import { downloadFiles, type DownloadedFile } from '../source/download';
 import { isOneArchive, listSource, type SourceListing } from '../source/listing';
@@ -12,10 +12,9 @@ import { signaturesOf, type Signatures } from '../source/signature';
 import { linkEqualFiles } from '../source/reuse';
 import { SocketLedger } from '../source/sockets';
 import { beginAttempt } from './begin-step';
-import { diskFailure, onDisk, onDiskUntil } from './disk-failure';
-import { makeDirectory } from './durable-file';
-import { allEnded, type Live } from './live';
-import { ownPartial } from './own-partial';
+import { diskFailure, onDiskUntil } from './disk-failure';
+import type { Live } from './live';
+import { ownPartial, takePartial } from './own-partial';
 import { bytesOf, readPartialRecord } from './partial-record';
 import type { Parts } from './parts';
 import { rateMeter } from './rate';
@@ -64,7 +63,8 @@ export async function downloadVersion(parts: Parts, attempt: Attempt, live: Live
     // Its manifest says what whoever gave no pin had not been told either: these bytes are staged already.
     if (attempt.pin === undefined && digest !== undefined && digest === parts.journal.entry(model).staged[version]?.digest && await parts.store.has(model, version)) return discardPartial(parts, model, live);
     const path = parts.store.stagingPath(model, version, pin);
-    await own(parts, attempt, version, pin, path, live);
+    live.assert();
+    await takePartial(parts, model, { version, pin });
     const have = await onDiskUntil(live.signal, `search this disk for files of ${model}/${version}`, () => onThisDisk(parts, attempt, path, listing, live));
     const here = new Set(have.map((file) => file.path));
     const coming = listing.files.filter((file) => !here.has(file.path));
@@ -120,14 +120,6 @@ function assertWanted(parts: Parts, attempt: Attempt, listing: SourceListing): v
   if (attempt.pin !== undefined && attempt.pin !== pin) throw fail('SourceChanged', `${what}: the objects changed since the rollout looked: want ${attempt.pin}, found ${pin}`, { want: attempt.pin, found: pin });
   if (attempt.digest !== undefined && digest !== undefined && attempt.digest !== digest) throw fail('IntegrityMismatch', `${what}: want ${attempt.digest}, its manifest says ${digest}`, { want: attempt.digest, found: digest });
   if (listing.resolved.files === 0) throw fail('SourceMissing', `${what}: no files`, { server: parts.server });
-}
-
-/** One staging directory per model: others belong to attempts that are over. */
-async function own(parts: Parts, attempt: Attempt, version: Version, pin: Pin, path: string, live: Live): Promise<void> {
-  live.assert();
-  // The next load waits for both. No byte comes before it is journalled whose it is.
-  await allEnded(parts.journal.update(attempt.model, (entry) => ({ ...entry, partial: { version, pin } })), parts.store.sweep(attempt.model, path));
-  await onDisk('make the staging directory', () => makeDirectory(path));
 }
 
 /** What need not be fetched: left by an earlier attempt, or equal in another version of the model, whose bytes are hashed now. */

@@ -62,7 +62,7 @@ export class Fence {
     if (this.#closed !== undefined) throw this.#closed; // The journal may be another agent's by now.
     const unseen = this.#unseenBelow(attempt);
     const written = this.journal.update(model, (entry) => ({ ...this.#raised(entry, attempt.token), ...over }));
-    const stopped = this.#stopOlder(this.#running.get(model), attempt, 'its attempt is over').then(() => (unseen === undefined ? undefined : this.onOvertaken(unseen)));
+    const stopped = this.#stopOlder(this.#running.get(model), attempt, (older) => this.#stale(older)).then(() => (unseen === undefined ? undefined : this.onOvertaken(unseen)));
     const taking = Promise.all([written, stopped]);
     this.#taking.set(model, taking);
     try {
@@ -99,7 +99,7 @@ export class Fence {
     this.#effects.add(mine);
     const signal = AbortSignal.any([caller.signal, mine.stop.signal]);
     try {
-      await this.#stopOlder(older, attempt, 'a newer call took over');
+      await this.#stopOlder(older, attempt, () => fail('StaleAttempt', `${model}: stopped, because a newer call took over`, { model }));
       if (this.#closed !== undefined) throw this.#closed;
       const live: Live = { signal, report: caller.report, assert: () => { signal.throwIfAborted(); assert(); } };
       live.assert();
@@ -112,9 +112,9 @@ export class Fence {
     }
   }
 
-  async #stopOlder(older: Running | undefined, attempt: Attempt, why: string): Promise<void> {
+  async #stopOlder(older: Running | undefined, attempt: Attempt, reason: (older: Attempt) => Error): Promise<void> {
     if (older === undefined) return;
-    older.stop.abort(fail('StaleAttempt', `${attempt.model}: stopped, because ${why}`, { model: attempt.model }));
+    older.stop.abort(reason(older.attempt));
     await older.ended;
     if (compareTokens(older.attempt.token, attempt.token) < 0) await this.onOvertaken(older.attempt);
   }
@@ -146,6 +146,6 @@ export class Fence {
   #stale(attempt: Attempt): SegueError {
     const { token, open } = this.journal.entry(attempt.model);
     const found = `${formatToken(token)} ${open ? 'open' : 'closed'}`;
-    return fail('StaleAttempt', `${attempt.model} on ${attempt.server}: attempt ${formatToken(attempt.token)} may not act, the journal holds ${found}`, { model: attempt.model, server: attempt.server, token: formatToken(attempt.token), found });
+    return fail('StaleAttempt', `${attempt.model} on ${attempt.server}: attempt ${formatToken(attempt.token)} may not act, the journal holds ${found}`, { model: attempt.model, server: attempt.server, token: formatToken(attempt.token), found, ...(token[0] === attempt.token[0] && compareTokens(attempt.token, token) <= 0 ? { byOwnRollout: true } : {}) });
   }
 }

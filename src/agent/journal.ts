@@ -1,4 +1,4 @@
-// The agent's memory across crashes: one durable file, changed before every effect it describes.
+// The agent's memory across crashes: one durable file, changed before every effect it describes. Only what is removed from staging goes beside it (tidy.ts, own-partial.ts): bytes that no journal names, and names without bytes, are tidied by whoever comes next.
 
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

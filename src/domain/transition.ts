@@ -100,12 +100,12 @@ export function lingeringVersions(view: ModelView): readonly Version[] {
 }
 
 /**
- * How an attempt ended that was then aborted. A step that ends as stale after the stop was asked for did not fail: its host was told first. Stale without anybody having asked, another
- * attempt took over, and that is its failure.
+ * How an attempt ended that was then aborted. A step that ends as stale because its own rollout closed its token, or went on to a greater one, did not fail: its host was told before it
+ * was. Stale by a newer rollout's, that is its failure.
  * @param end of its step; absent: it had not ended when the stop was asked for. @param proven the host proved that nothing of the attempt acts any more
  */
-export function endAfterAbort(end: TransitionEnd | undefined, asked: boolean, proven: boolean): TransitionEnd {
-  const isStopped = end === undefined || (asked && end.kind === 'failed' && end.failure.code === 'StaleAttempt');
+export function endAfterAbort(end: TransitionEnd | undefined, proven: boolean): TransitionEnd {
+  const isStopped = end === undefined || (end.kind === 'failed' && end.failure.code === 'StaleAttempt' && end.failure.detail?.['byOwnRollout'] === true);
   return isStopped ? { kind: proven ? 'stopped' : 'notSeen' } : end;
 }
 

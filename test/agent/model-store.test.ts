@@ -129,6 +129,15 @@ test('a link in staging is removed, at any depth, and what it points to is not',
   expect([readdirSync(store.stagingOf(model)), readdirSync(elsewhere)]).toEqual([[], ['kept']]);
 });
 
+test('what has a name that is no text is removed, too', async () => {
+  const { store } = await storeWith();
+  const deep = join(store.stagingOf(model), '2-x', 'deep');
+  await mkdir(deep, { recursive: true });
+  await writeFile(Buffer.concat([Buffer.from(join(deep, 'name-')), Buffer.of(0xff)]), 'bytes');
+  await store.sweep(model, undefined);
+  expect(readdirSync(store.stagingOf(model))).toEqual([]);
+});
+
 test('a torn record is no record: the bytes are fetched again', async () => {
   const { staging } = await storeWith();
   await writeFile(`${staging}.json`, '{"version":"1",');

@@ -76,7 +76,7 @@ describe('the checks can fail', () => {
   });
 
   test('a last line that is not whole was not said', () => {
-    expect(acknowledged('ready\ndone 2 open\ndone 2 own\ndone 2 fet', 2, true)).toMatchObject({ version: 2, steps: 2 });
+    expect(acknowledged('ready\ndone 2 open\ndone 2 abort\ndone 2 own\ndone 2 fet', 2, true)).toMatchObject({ version: 2, steps: 3 });
     expect(acknowledged('ready\ndone 2 promote\ndone 2 remove\n', 2, true)).toMatchObject({ version: 3, steps: 0 });
   });
 

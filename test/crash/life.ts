@@ -3,12 +3,12 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { BootFile } from '../../src/agent/boot';
 import { onDisk } from '../../src/agent/disk-failure';
-import { makeDirectory } from '../../src/agent/durable-file';
 import { Fence } from '../../src/agent/fence';
 import { Journal } from '../../src/agent/journal';
 import { freshEntry, type ModelEntry } from '../../src/agent/journal-format';
 import { ModelStore } from '../../src/agent/model-store';
 import { Observer } from '../../src/agent/observe';
+import { takePartial } from '../../src/agent/own-partial';
 import { writePartialRecord } from '../../src/agent/partial-record';
 import type { Parts } from '../../src/agent/parts';
 import { RecordKeeper } from '../../src/agent/record-keeper';
@@ -22,7 +22,7 @@ import { StagedFile } from '../../src/source/staged-file';
 
 export const MODEL = 'half' as ModelName;
 /** In order. What one of them wrote is never lost once it was acknowledged. */
-export const STEPS = ['open', 'own', 'fetch', 'verify', 'stage', 'promote', 'remove'] as const;
+export const STEPS = ['open', 'abort', 'own', 'fetch', 'verify', 'stage', 'promote', 'remove'] as const;
 export type Step = (typeof STEPS)[number];
 
 export const versionOf = (number: number): Version => String(number) as Version;
@@ -72,10 +72,12 @@ export async function live({ parts, fence }: Host, number: number, attemptNumber
   await tidyPartial(parts, MODEL, 'kept'); // As beginAttempt does.
   await done('open');
   if (!await store.has(MODEL, version)) {
-    // As downloadVersion and verifyVersion write, without a bucket and a SavedModel.
-    await journal.update(MODEL, (entry) => ({ ...entry, partial: { version, pin } }));
-    await store.sweep(MODEL, path);
-    await onDisk('make the staging directory', () => makeDirectory(path));
+    // As downloadVersion and verifyVersion write, without a bucket and a SavedModel; the first download is aborted.
+    await takePartial(parts, MODEL, { version, pin });
+    await onDisk('download', () => halfOf(path));
+    await tidyPartial(parts, MODEL, 'gone');
+    await done('abort');
+    await takePartial(parts, MODEL, { version, pin });
     await done('own');
     const record = { version, pin, of: 0, writer: parts.processId };
     const keeper = new RecordKeeper(path, { ...record, files: [], phase: 'fetching' });
@@ -96,6 +98,15 @@ export async function live({ parts, fence }: Host, number: number, attemptNumber
   await store.remove(MODEL, before, () => undefined);
   await journal.update(MODEL, (entry) => ({ ...entry, staged: Object.fromEntries(Object.entries(entry.staged).filter(([one]) => one !== before)) }));
   await done('remove');
+}
+
+async function halfOf(path: string): Promise<void> {
+  const file = await StagedFile.create(path, 'variables/variables.index');
+  try {
+    await file.write(Buffer.alloc(100));
+  } finally {
+    await file.close();
+  }
 }
 
 async function fetchInto(path: string, number: number, record: RecordKeeper): Promise<readonly ManifestFile[]> {
@@ -119,11 +130,11 @@ async function fetchInto(path: string, number: number, record: RecordKeeper): Pr
 
 /**
  * Every content the journal's entry goes through in the life of a version, in order, and how many of them are surely behind once so many steps were acknowledged.
- * @param done steps acknowledged, 0 to 7
+ * @param done steps acknowledged, 0 to 8
  */
 export function entriesAfter(number: number, done: number): readonly ModelEntry[] {
-  const firstAfter = [0, 1, 2, 2, 2, 4, 5, 6];
-  return entriesOf(number).slice(firstAfter[done], (firstAfter[done + 1] ?? 6) + 1);
+  const firstAfter = [0, 1, 3, 4, 4, 4, 6, 7, 8];
+  return entriesOf(number).slice(firstAfter[done], (firstAfter[done + 1] ?? 8) + 1);
 }
 
 function entriesOf(number: number): readonly ModelEntry[] {
@@ -133,7 +144,7 @@ function entriesOf(number: number): readonly ModelEntry[] {
   const owned = { ...opened, partial: { version, pin } };
   const staging = { ...owned, staged: { ...before.staged, [version]: { digest, pin, heldAgainst } } };
   const { partial: _partial, ...staged } = staging;
-  return [before, opened, owned, staging, staged, { ...staged, aspired: [version], promoted: version, served: { [version]: digest } }, settled(number)];
+  return [before, opened, owned, opened, owned, staging, staged, { ...staged, aspired: [version], promoted: version, served: { [version]: digest } }, settled(number)];
 }
 
 /** Nobody but their sizes vouches for these. */

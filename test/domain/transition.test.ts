@@ -1,6 +1,8 @@
 import { endAfterAbort, firstStep, nextStep, type Goal, type Next } from '../../src/domain/transition';
+import type { Failure } from '../../src/domain/failures';
 import type { Step } from '../../src/domain/host';
 import type { Digest, Pin, Version } from '../../src/domain/names';
+import type { TransitionEnd } from '../../src/domain/rollout-facts';
 import type { ModelView } from '../../src/domain/view';
 
 type Versions = Record<number, ModelView['states'][Version]>;
@@ -82,14 +84,16 @@ test('the seven steps come in the order of the brief', () => {
 });
 
 describe('how an attempt ended that was aborted then', () => {
-  const stale = { kind: 'failed', failure: { code: 'StaleAttempt', message: 'the journal holds a greater token' } } as const;
-  const broken = { kind: 'failed', failure: { code: 'IntegrityMismatch', message: 'want a, found b' } } as const;
+  const failed = (code: string, detail: Readonly<Record<string, unknown>>): TransitionEnd => ({ kind: 'failed', failure: { code, message: 'why', detail } as Failure });
+  const byOwn = failed('StaleAttempt', { token: '7,1', found: '7,1 closed', byOwnRollout: true });
+  const byNewer = failed('StaleAttempt', { token: '7,1', found: '8,1 open' });
+  const broken = failed('IntegrityMismatch', { byOwnRollout: true });
   test.each([
-    ['its step ends as stale because its host was told first: stopped', stale, true, true, { kind: 'stopped' }],
-    ['and nobody proved it: not seen', stale, true, false, { kind: 'notSeen' }],
-    ['another attempt took over, and nobody had asked: that is its failure', stale, false, true, stale],
-    ['it had failed by itself before anybody asked: that is not forgotten', broken, true, true, broken],
-    ['its step had not ended', undefined, true, true, { kind: 'stopped' }],
-    ['its step had not ended, and the host does not answer', undefined, true, false, { kind: 'notSeen' }],
-  ] as const)('%s', (_why, end, asked, proven, found) => expect(endAfterAbort(end, asked, proven)).toEqual(found));
+    ['its step ends as stale because its rollout told its host first: stopped', byOwn, true, { kind: 'stopped' }],
+    ['and nobody proved it: not seen', byOwn, false, { kind: 'notSeen' }],
+    ['a newer rollout took over: that is its failure', byNewer, true, byNewer],
+    ['it had failed by itself: that is not forgotten', broken, true, broken],
+    ['its step had not ended', undefined, true, { kind: 'stopped' }],
+    ['its step had not ended, and the host does not answer', undefined, false, { kind: 'notSeen' }],
+  ] as const)('%s', (_why, end, proven, found) => expect(endAfterAbort(end, proven)).toEqual(found));
 });

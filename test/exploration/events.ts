@@ -2,9 +2,9 @@
 
 import * as fleets from '../../src/domain/fleet';
 import { compareTokens, type ServerName, type Token, type Version } from '../../src/domain/names';
-import { isServing } from '../../src/domain/transition';
+import { endAfterAbort, isServing } from '../../src/domain/transition';
 import { servedBefore, type Proof } from '../../src/domain/view';
-import { names, serverOf, type RolloutState } from '../../src/domain/rollout-facts';
+import { names, serverOf, type RolloutState, type TransitionEnd } from '../../src/domain/rollout-facts';
 import * as happened from '../../src/domain/rollout-state';
 import type { SourceRef } from '../../src/domain/source';
 import { advanced, carriedOut, changed, childOf, closed, digestOf, hostAt, hostOf, mayAct, pinOf, placeOf, requestFor, rolloutAt, serverAt, started, viewOf, type Child, type Host, type World } from './world';
@@ -57,15 +57,16 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
   const name = `${run}/${server}@${child.input.token.join('.')}`;
   const place = placeOf(server, child.input.model);
   const [, attempt] = child.input.token;
+  const byOwnRollout = hostAt(world, place).token[0] === child.input.token[0];
+  const failed: TransitionEnd | undefined = child.failing === undefined ? undefined : { kind: 'failed', failure: { code: child.failing, message: 'as it went', ...(byOwnRollout ? { detail: { byOwnRollout } } : {}) } };
   const abort = (): World => {
     const after = stopped(world, place, child.input.token);
     const view = viewOf(hostAt(after, place));
     const seen = childOf(after, index, { ...child, view, before: child.before ?? servedBefore(view, child.input.token), proof: proofOf(child.input.token) });
-    if (child.failing === undefined) return closed(seen, index, server, attempt, { kind: 'stopped' });
-    return closed(seen, index, server, attempt, { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
+    return closed(seen, index, server, attempt, endAfterAbort(failed, true));
   };
   /** Whether it reached its host or not: nobody heard of it, and the view is the last one before. */
-  const unheard = (reached: World): World => closed({ ...reached, faults: world.faults - 1 }, index, server, attempt, child.failing === undefined ? { kind: 'notSeen' } : { kind: 'failed', failure: { code: child.failing, message: 'as it went' } });
+  const unheard = (reached: World): World => closed({ ...reached, faults: world.faults - 1 }, index, server, attempt, endAfterAbort(failed, false));
   const effect = child.at === 'waiting' || child.failing !== undefined ? undefined : performed(world, place, child);
   const made: Event[] = [];
   if (child.stopping || child.failing !== undefined) {

@@ -27,7 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
   transition("partial?.version !== wanted || (goal.pin !== undefined && partial.pin !== goal.pin)", 'partial?.version !== wanted', 'bytes of another listing are gone on with'),
   transition("case 'fetched': return step('verifyVersion', wanted);", "case 'fetched': return step('stageVersion', wanted);", 'staged without being verified'),
   transition("if (goal.digest !== undefined) return goal.digest === staged.digest;", '', 'a digest that differs is not seen'),
-  transition("(asked && end.kind === 'failed'", "(end.kind === 'failed'", 'what another attempt overtook counts as cancelled by hand'),
+  transition(" && end.failure.detail?.['byOwnRollout'] === true", '', 'what a newer rollout overtook counts as cancelled by hand'),
   transition('isServing(wanted, view) && view.staged[wanted] !== undefined', 'isServing(wanted, view)', 'files that are gone never come back'),
   transition('digest !== undefined && knownBad.includes(digest)', 'false', 'content known to be bad is listed'),
   transition("goal.keep !== undefined && view.aspired.includes(goal.keep) ? { kind: 'waiting'", "goal.keep === undefined && view.aspired.includes(goal.keep as never) ? { kind: 'waiting'", 'no gate is waited at'),

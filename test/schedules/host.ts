@@ -1,6 +1,6 @@
 // One agent with its server, as plain state: what an activity does there, at once and all of it, or that it may not. The shortest thing that keeps the promises the agent's own tests hold it to.
 
-import { fail } from '../../src/domain/failures';
+import { fail, type SegueError } from '../../src/domain/failures';
 import type { Attempt, HostActivities } from '../../src/domain/host';
 import { isServing } from '../../src/domain/transition';
 import { compareTokens, type Digest, type Pin, type Token, type Version } from '../../src/domain/names';
@@ -42,7 +42,13 @@ export class Host {
   /** Throws StaleAttempt. */
   assertMayAct({ token }: Attempt): void {
     const order = compareTokens(token, this.token);
-    if (this.fenced && (order !== 0 || !this.open)) throw fail('StaleAttempt', `${this.name}: ${token.join('.')} may not act, the journal holds ${this.token.join('.')} ${this.open ? 'open' : 'closed'}`);
+    if (this.fenced && (order !== 0 || !this.open)) throw this.stale(token);
+  }
+
+  /** As the fence of the agent says it. */
+  stale(token: Token): SegueError {
+    const byOwnRollout = token[0] === this.token[0] && compareTokens(token, this.token) <= 0;
+    return fail('StaleAttempt', `${this.name}: ${token.join('.')} may not act, the journal holds ${this.token.join('.')} ${this.open ? 'open' : 'closed'}`, byOwnRollout ? { byOwnRollout } : {});
   }
 
   run(step: keyof HostActivities, input: unknown, atMs: number): unknown {
@@ -63,7 +69,7 @@ export class Host {
 
   #begin(attempt: Attempt): void {
     const order = compareTokens(attempt.token, this.token);
-    if (this.fenced && (order < 0 || (order === 0 && !this.open))) throw fail('StaleAttempt', `${this.name}: ${attempt.token.join('.')} is over`);
+    if (this.fenced && (order < 0 || (order === 0 && !this.open))) throw this.stale(attempt.token);
     if (order > 0) {
       this.lost = undefined;
       if (this.candidate !== undefined) this.#withdraw(this.candidate.version);

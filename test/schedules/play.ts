@@ -5,7 +5,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { coresdk } from '@temporalio/proto';
 import { parseRequest, parseUpdate } from '../../src/activities/request';
 import { SegueError, type FailureCode } from '../../src/domain/failures';
-import type { HostActivities } from '../../src/domain/host';
+import type { Attempt, HostActivities } from '../../src/domain/host';
 import { violationOf } from '../../src/domain/invariants';
 import { compareTokens, formatToken, type Token, type Version } from '../../src/domain/names';
 import type { RolloutRequest } from '../../src/domain/request';
@@ -169,9 +169,9 @@ class Game {
     if (fault === 'heartbeat') return this.#answer(activity, { failed: { failure: activityFailure(activity, { message: 'heartbeat', timeoutFailureInfo: { timeoutType: 4 } }) } }, 'heartbeat time-out');
     if (fault !== undefined) return this.#answer(activity, { failed: { failure: activityFailure(activity, toFailure(ApplicationFailure.nonRetryable(`injected ${fault}`, fault))) } }, fault);
     // An abort that a newer call overtakes still takes its proof.
-    if ((activity.stopped && activity.type !== 'abortAttempt') || (activity.cancelled && this.#random() < 0.7)) return this.#answer(activity, activity.cancelled ? cancelled(activity) : { failed: { failure: activityFailure(activity, toFailure(ApplicationFailure.nonRetryable('stopped by a newer call', 'StaleAttempt'))) } }, activity.cancelled ? 'cancelled' : 'stopped');
+    if ((activity.stopped && activity.type !== 'abortAttempt') || (activity.cancelled && this.#random() < 0.7)) return this.#answer(activity, activity.cancelled ? cancelled(activity) : { failed: { failure: failureOf(activity, staleOf(activity)) } }, activity.cancelled ? 'cancelled' : 'stopped');
     const result = this.#effect(activity);
-    if (result instanceof Error) this.#answer(activity, { failed: { failure: activityFailure(activity, toFailure(ApplicationFailure.nonRetryable(result.message, result instanceof SegueError ? result.code : 'Bug'))) } }, `fails: ${result.message}`);
+    if (result instanceof Error) this.#answer(activity, { failed: { failure: failureOf(activity, result) } }, `fails: ${result.message}`);
     else this.#answer(activity, { completed: { result: toPayload(result) } }, activity.cancelled ? 'completes late' : 'completes');
   }
 
@@ -467,6 +467,18 @@ function signal(signalName: string, payload: unknown): Job {
 
 function name({ flow, type, host }: Activity): string {
   return `${flow.execution.started.workflowId}: ${type}${host === undefined ? '' : ` on ${host.name}`}`;
+}
+
+function failureOf(activity: Activity, error: Error): object {
+  const known = error instanceof SegueError;
+  return activityFailure(activity, toFailure(ApplicationFailure.create({ message: error.message, type: known ? error.code : 'Bug', nonRetryable: true, details: known ? [error.detail] : [] })));
+}
+
+/** What stopped it closed its token, or brought a greater one. */
+function staleOf({ host, input, type }: Activity): Error {
+  const { token } = ((input as { attempt?: Attempt }).attempt ?? input) as Attempt;
+  if (host === undefined) throw new Error(`${type} has no host that could stop it`);
+  return host.stale(token);
 }
 
 function activityFailure({ type, seq }: Activity, cause: object): object {

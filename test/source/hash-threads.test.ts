@@ -1,7 +1,7 @@
 // Threads that hash for one download after the other: what the one before left undone never reaches the next, and nothing is held once they are closed.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HashThreads } from '../../src/source/hash-threads';
 import { until } from '../setup/until';
@@ -59,7 +59,7 @@ test('a file that is being read is closed when the threads are, and the rest of 
 });
 
 test('those of a download that shall come behind everyone else are nicer; those of another one are not', async () => {
-  const nicer = (): number => readdirSync('/proc/self/task').filter((tid) => Number(/\) (?:\S+ ){16}(\S+)/.exec(readFileSync(`/proc/self/task/${tid}/stat`, 'utf8'))?.[1]) > 0).length;
+  const nicer = (): number => readdirSync('/proc/self/task').filter((tid) => getPriority(Number(tid)) > getPriority()).length;
   if (process.platform !== 'linux') return;
   const of = async (behind: boolean): Promise<number> => {
     const hashes = new HashThreads(new SharedArrayBuffer(MIB), (error) => { throw error; }, behind);
