@@ -43,8 +43,6 @@ export const SETTLE_SECONDS = 300;
 export const UNTOLD_SECONDS = 120;
 /** Twice as long each time, up to this: a bake of a month costs its rollout some 2,000 events for it, and a run has room for 51,200. */
 export const LONGEST_UNTOLD_SECONDS = 4 * 3600;
-/** A host that is there answers a stop within tens of milliseconds; after this, its transition is told to stop all the same. */
-export const STOP_ANSWER_MS = 1_000;
 /** An end on its way is told within milliseconds. */
 export const TOLD_WITHIN_SECONDS = 10;
 /** Starting a workflow takes milliseconds; a Temporal that does not take it for so long is away, and the fleet plans again. */

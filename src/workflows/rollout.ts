@@ -4,7 +4,7 @@ import {
   allHandlersFinished, CancellationScope, CancelledFailure, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, sleep,
   startChild, workflowInfo, type ChildWorkflowHandle,
 } from '@temporalio/workflow';
-import { ABORT_SECONDS, LONGEST_UNTOLD_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS, STOP_ANSWER_MS, TOLD_WITHIN_SECONDS, UNTOLD_SECONDS } from '../domain/bounds';
+import { ABORT_SECONDS, LONGEST_UNTOLD_SECONDS, MAX_SERVERS_TOLD_STEP_BY_STEP, RESOLVE_SECONDS, TOLD_WITHIN_SECONDS, UNTOLD_SECONDS } from '../domain/bounds';
 import { unreachable, type Failure } from '../domain/failures';
 import { formatToken, type ServerName, type Version } from '../domain/names';
 import { claimRequest, settlement } from '../domain/fleet-io';
@@ -200,15 +200,12 @@ export async function rollout(input: unknown): Promise<Verdict> {
     if (child.handle !== undefined) await getExternalWorkflowHandle(child.handle.workflowId).signal(pinSignal, pinned).catch(() => undefined);
   }
 
-  /** From here first, so that its host hears of it a workflow task earlier. The transition, which brings the proof, is told when the host has answered or does not answer soon: three
-   * workflow tasks and an activity of something that is stopped already would come between a wish and what it asks for. */
+  /** From here and from its transition at once: its host hears of it a workflow task earlier, and the transition brings the proof. */
   function stop(server: ServerName): void {
     const child = childOf(server);
     if (child?.handle === undefined) return child?.scope.cancel();
-    const { workflowId: id } = child.handle;
-    let answered = false;
-    void closeToken(child).catch(() => undefined).then(() => { answered = true; });
-    void condition(() => answered || child.over === true, STOP_ANSWER_MS).then(() => (child.over === true ? undefined : getExternalWorkflowHandle(id).cancel())).catch(() => undefined);
+    void closeToken(child).catch(() => undefined);
+    void getExternalWorkflowHandle(child.handle.workflowId).cancel().catch(() => undefined);
   }
 
   /** Names the version as the transition does: whether that is off the list is part of the proof. */

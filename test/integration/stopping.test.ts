@@ -46,7 +46,7 @@ test('an abort during a download ends Aborted with its proof, the old version se
   expect(await on.world.temporal.client.workflow.getHandle(transition?.workflowId ?? '').result()).toMatchObject({ end: { kind: 'stopped' }, report: { proof: { sockets: 0, writers: 0 } } });
 });
 
-test('a host that does not answer an abort within a second: its transition is cancelled with its step still running, and ends stopped once the host has', async () => {
+test('a host whose disk does not answer an abort: its transition is cancelled with its step still running, and ends stopped once the host has', async () => {
   await on.serve('1', HALF_PLUS_TWO, 2);
   await upload(on.store, 'half/2/', HALF_PLUS_THREE);
   const held = holdRename((to) => to === join(on.world.server('a').root, 'models/half/2'));
