@@ -73,7 +73,7 @@ function random(seed: number): () => number {
 
 interface Stage { readonly connected: ConnectedClient; readonly root: string; readonly agentPid: number; readonly sources: readonly [string, string]; readonly small: string; readonly chance: () => number }
 interface Sample { readonly proofMs: number; readonly goneMs?: number; readonly newFirstByteMs?: number; readonly staleBytes: number; readonly staleRequests: number; readonly readLate: number }
-interface Logged { readonly atMs: number; readonly method: string; readonly key: string; readonly port: number; readonly closedAtMs?: number }
+interface Logged { readonly atMs: number; readonly method: string; readonly key: string; readonly port: number }
 
 async function main(): Promise<void> {
   const n = Number(values.n);

@@ -7,7 +7,7 @@ const FILES = 8;
 const FILE_BYTES = (1 << 30) / FILES;
 const CHUNK = Buffer.alloc(1 << 20);
 
-interface Seen { readonly atMs: number; readonly method: string; readonly key: string; /** The asker's. */ readonly port: number; closedAtMs?: number }
+interface Seen { readonly atMs: number; readonly method: string; readonly key: string; /** The asker's. */ readonly port: number }
 /** By version: whoever looks often costs little. */
 const seen = new Map<string, Seen[]>();
 /** Who asked when bytes of the version are first asked for, and is answered then: nobody need look again and again. */
@@ -36,7 +36,6 @@ const server = createServer((request, response) => {
       awaited.get(version)?.end(JSON.stringify(one));
       awaited.delete(version);
     }
-    response.once('close', () => { one.closedAtMs = Date.now(); });
   }
   if (prefix !== null) return void response.writeHead(200, { 'content-type': 'application/xml' }).end(listing(prefix));
   if (url.pathname.endsWith('manifest.json')) return void response.writeHead(404, { 'content-type': 'application/xml' }).end('<Error><Code>NoSuchKey</Code><Message>no</Message></Error>');

@@ -146,6 +146,6 @@ export class Fence {
   #stale(attempt: Attempt): SegueError {
     const { token, open } = this.journal.entry(attempt.model);
     const found = `${formatToken(token)} ${open ? 'open' : 'closed'}`;
-    return fail('StaleAttempt', `${attempt.model} on ${attempt.server}: attempt ${formatToken(attempt.token)} may not act, the journal holds ${found}`, { model: attempt.model, server: attempt.server, token: formatToken(attempt.token), found, ...(token[0] === attempt.token[0] && compareTokens(attempt.token, token) <= 0 ? { byOwnRollout: true } : {}) });
+    return fail('StaleAttempt', `${attempt.model} on ${attempt.server}: attempt ${formatToken(attempt.token)} may not act, the journal holds ${found}`, { model: attempt.model, server: attempt.server, token: formatToken(attempt.token), found, holds: token });
   }
 }

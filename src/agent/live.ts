@@ -22,7 +22,7 @@ export function whileLive<T>(work: Promise<T>, signal: AbortSignal): Promise<T> 
 }
 
 /** Side by side. Settles when all have ended; rejects as the first of them that failed. */
-export async function allEnded(...work: readonly Promise<unknown>[]): Promise<void> {
+export async function allEnded(work: readonly Promise<unknown>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }

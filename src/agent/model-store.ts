@@ -8,6 +8,7 @@ import { basePath, sentinelPath, SENTINEL_VERSION } from '../domain/list';
 import type { ModelName, Pin, Version } from '../domain/names';
 import { diskFailure, isMissing, onDisk } from './disk-failure';
 import { makeDirectory, syncDirectory } from './durable-file';
+import { allEnded } from './live';
 
 export class ModelStore {
   /** Trees of which an fsync failed and which could not be removed yet: never published, whatever a later fsync of them says. */
@@ -153,9 +154,7 @@ async function missingAs<T, M>(instead: M, work: Promise<T>): Promise<T | M> {
 /** An abort waits for it, and on a busy machine each way to another thread and back takes milliseconds: Node's own `rm` goes there for a look at each name, too. A link is removed, and never followed. What we cannot name is left to `rm`. */
 async function removeTree(path: string, isDirectory?: boolean): Promise<void> {
   if (isDirectory === undefined ? (await missingAs(undefined, lstat(path)))?.isDirectory() !== true : !isDirectory) return missingAs(undefined, unlink(path));
-  const removed = await Promise.allSettled((await missingAs([], readdir(path, { withFileTypes: true }))).map((entry) => removeTree(join(path, entry.name), entry.isDirectory())));
-  const failed = removed.find((one) => one.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+  await allEnded((await missingAs([], readdir(path, { withFileTypes: true }))).map((entry) => removeTree(join(path, entry.name), entry.isDirectory())));
   try {
     await missingAs(undefined, rmdir(path));
   } catch (error) {

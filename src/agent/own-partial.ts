@@ -27,6 +27,6 @@ export async function ownPartial(parts: Parts, attempt: Attempt): Promise<OwnPar
 /** One staging directory per model: others belong to attempts that are over. Journalled and swept side by side, because the next load waits for both; no byte comes before either. */
 export async function takePartial({ journal, store }: Parts, model: ModelName, partial: { readonly version: Version; readonly pin: Pin }): Promise<void> {
   const path = store.stagingPath(model, partial.version, partial.pin);
-  await allEnded(journal.update(model, (entry) => ({ ...entry, partial })), store.sweep(model, path));
+  await allEnded([journal.update(model, (entry) => ({ ...entry, partial })), store.sweep(model, path)]);
   await onDisk('make the staging directory', () => makeDirectory(path));
 }

@@ -30,5 +30,5 @@ export async function tidyPartial(parts: Parts, model: ModelName, halves: 'kept'
     return keepOnly(path, keep);
   }
   // Side by side, because an abort waits for both: a journal that still names what is gone, and bytes that no journal names, are tidied by whoever comes next.
-  await allEnded(partial === undefined ? Promise.resolve() : parts.journal.update(model, (entry) => ({ ...entry, partial: undefined })), parts.store.sweep(model, undefined));
+  await allEnded([...partial === undefined ? [] : [parts.journal.update(model, (entry) => ({ ...entry, partial: undefined }))], parts.store.sweep(model, undefined)]);
 }

@@ -2,8 +2,9 @@
 // First start, resume after a crash, repair, abort, supersession and rollback are this one function with another goal or another view.
 // There is no clock in it: hosts and workflows disagree about time, so what takes time is waited for inside a step.
 
+import type { Failure } from './failures';
 import type { Step } from './host';
-import { compareVersions, type Digest, type Pin, type Version } from './names';
+import { compareTokens, compareVersions, type Digest, type Pin, type Token, type Version } from './names';
 import type { Mode } from './request';
 import type { TransitionEnd } from './rollout-facts';
 import type { ModelView } from './view';
@@ -104,9 +105,14 @@ export function lingeringVersions(view: ModelView): readonly Version[] {
  * was. Stale by a newer rollout's, that is its failure.
  * @param end of its step; absent: it had not ended when the stop was asked for. @param proven the host proved that nothing of the attempt acts any more
  */
-export function endAfterAbort(end: TransitionEnd | undefined, proven: boolean): TransitionEnd {
-  const isStopped = end === undefined || (end.kind === 'failed' && end.failure.code === 'StaleAttempt' && end.failure.detail?.['byOwnRollout'] === true);
-  return isStopped ? { kind: proven ? 'stopped' : 'notSeen' } : end;
+export function endAfterAbort(token: Token, end: TransitionEnd | undefined, proven: boolean): TransitionEnd {
+  return end === undefined || (end.kind === 'failed' && isByOwnRollout(token, end.failure)) ? { kind: proven ? 'stopped' : 'notSeen' } : end;
+}
+
+/** `holds`: the token in the host's journal when it refused or stopped the step. */
+function isByOwnRollout(token: Token, { code, detail }: Failure): boolean {
+  const holds = detail?.['holds'] as Token | undefined;
+  return code === 'StaleAttempt' && holds !== undefined && holds[0] === token[0] && compareTokens(token, holds) <= 0;
 }
 
 function gate(goal: Goal, view: ModelView): Next {

@@ -139,13 +139,13 @@ export async function transition(input: TransitionInput): Promise<TransitionResu
       scope.cancel();
       // Both at once: the heartbeat carries the cancellation within a second, the host's own abort within milliseconds. Then both are awaited.
       const [seen] = await Promise.all([abort(), outcome]);
-      return close(endAfterAbort(undefined, seen));
+      return close(endAfterAbort(input.token, undefined, seen));
     }
     const end = await outcome;
     // Nothing of a failed attempt may act later, and its candidate leaves the list: {A} from {A,B} is clean. One that a newer attempt overtook only takes its proof.
     if (end.kind !== 'failed') return close(end);
     const seen = await abort();
-    return close(endAfterAbort(end, seen));
+    return close(endAfterAbort(input.token, end, seen));
   });
 
   function close(end: TransitionEnd): TransitionResult {

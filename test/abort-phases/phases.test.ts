@@ -184,7 +184,7 @@ test('the sentinel of a new name: nothing of it is listed, nothing else was touc
   expect({ type, verdict }).toMatchObject({ type: 'Aborted', verdict: { servers: { a: { end: 'stopped', proof: { aspired: false, sockets: 0, writers: 0 } }, b: { end: 'untouched' } } } });
   expect(journalOf('fresh')).toMatchObject({ aspired: [], open: false });
   await until(() => modelsOf(server().simulator.config()).every(({ name, modelVersionPolicy: policy }) => name !== 'fresh' || (policy?.policyChoice.case === 'specific' && policy.policyChoice.value.versions.every((one) => one === 0n))));
-  expect(await on.lateAttempt(handle)).toEqual({ kind: 'stopped' });
+  expect(await on.lateAttempt(handle)).toEqual({ end: { kind: 'stopped' }, refused: ['StaleAttempt'] });
   expect(on.lists()['b']).toBe(before['b']);
   expect(leftoversOf(server(), verdict, 'a', 'fresh')).toEqual([]);
   expect(on.watch('a').without('1')).toEqual([]);

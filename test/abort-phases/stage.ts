@@ -86,8 +86,8 @@ export class PhaseStage {
     });
   }
 
-  /** What its last transition forward would do, done again by somebody who is late: how it ends. */
-  async lateAttempt(handle: WorkflowHandle, server = 'a'): Promise<TransitionResult['end'] | undefined> {
+  /** What its last transition forward would do, done again by somebody who is late: how it ends, and what its host refused it by. */
+  async lateAttempt(handle: WorkflowHandle, server = 'a'): Promise<{ readonly end: TransitionResult['end']; readonly refused: readonly string[] } | undefined> {
     const { client } = this.world.temporal;
     const events = (await handle.fetchHistory()).events ?? [];
     const workflowId = events.map((event) => event.childWorkflowExecutionStartedEventAttributes?.workflowExecution?.workflowId).find((id) => id?.includes(`/${server}/`));
@@ -98,7 +98,9 @@ export class PhaseStage {
     const { reportTo: _nobody, ...input } = defaultPayloadConverter.fromPayload<TransitionInput>(payload);
     this.#late += 1;
     const late = await client.workflow.start('transition', { workflowId: `late/${this.world.fleet}/${this.#late}`, taskQueue: 'segue', args: [input] });
-    return ((await late.result()) as TransitionResult).end;
+    const { end } = (await late.result()) as TransitionResult;
+    const refused = ((await late.fetchHistory()).events ?? []).flatMap((event) => event.activityTaskFailedEventAttributes?.failure?.applicationFailureInfo?.type ?? []);
+    return { end, refused };
   }
 }
 
@@ -136,7 +138,7 @@ export async function expectCleanAbort(stage: PhaseStage, handle: WorkflowHandle
   }
   await until(async () => await stage.store.connections() === 0);
   const late = await stage.lateAttempt(handle);
-  if (late !== undefined) expect(late).toEqual({ kind: 'stopped' }); // Refused by its host: its rollout had closed its token.
+  if (late !== undefined) expect(late).toEqual({ end: { kind: 'stopped' }, refused: ['StaleAttempt'] });
   expect(stage.lists()).toEqual(before);
   return verdict;
 }

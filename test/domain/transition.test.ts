@@ -85,15 +85,19 @@ test('the seven steps come in the order of the brief', () => {
 
 describe('how an attempt ended that was aborted then', () => {
   const failed = (code: string, detail: Readonly<Record<string, unknown>>): TransitionEnd => ({ kind: 'failed', failure: { code, message: 'why', detail } as Failure });
-  const byOwn = failed('StaleAttempt', { token: '7,1', found: '7,1 closed', byOwnRollout: true });
-  const byNewer = failed('StaleAttempt', { token: '7,1', found: '8,1 open' });
-  const broken = failed('IntegrityMismatch', { byOwnRollout: true });
+  const byOwn = failed('StaleAttempt', { found: '7.2 closed', holds: [7, 2] });
+  const byNext = failed('StaleAttempt', { found: '7.3 open', holds: [7, 3] });
+  const byNewer = failed('StaleAttempt', { found: '8.1 open', holds: [8, 1] });
+  const notBegun = failed('StaleAttempt', { found: '7.1 closed', holds: [7, 1] });
+  const broken = failed('IntegrityMismatch', { holds: [7, 2] });
   test.each([
     ['its step ends as stale because its rollout told its host first: stopped', byOwn, true, { kind: 'stopped' }],
     ['and nobody proved it: not seen', byOwn, false, { kind: 'notSeen' }],
+    ['the next attempt of its rollout took over: stopped', byNext, true, { kind: 'stopped' }],
     ['a newer rollout took over: that is its failure', byNewer, true, byNewer],
+    ['its host never heard of it: nobody stopped it', notBegun, true, notBegun],
     ['it had failed by itself: that is not forgotten', broken, true, broken],
     ['its step had not ended', undefined, true, { kind: 'stopped' }],
     ['its step had not ended, and the host does not answer', undefined, false, { kind: 'notSeen' }],
-  ] as const)('%s', (_why, end, proven, found) => expect(endAfterAbort(end, proven)).toEqual(found));
+  ] as const)('%s', (_why, end, proven, found) => expect(endAfterAbort([7, 2], end, proven)).toEqual(found));
 });

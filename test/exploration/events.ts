@@ -57,16 +57,15 @@ function childEvents(world: World, index: number, server: ServerName, child: Chi
   const name = `${run}/${server}@${child.input.token.join('.')}`;
   const place = placeOf(server, child.input.model);
   const [, attempt] = child.input.token;
-  const byOwnRollout = hostAt(world, place).token[0] === child.input.token[0];
-  const failed: TransitionEnd | undefined = child.failing === undefined ? undefined : { kind: 'failed', failure: { code: child.failing, message: 'as it went', ...(byOwnRollout ? { detail: { byOwnRollout } } : {}) } };
+  const failed: TransitionEnd | undefined = child.failing === undefined ? undefined : { kind: 'failed', failure: { code: child.failing, message: 'as it went', detail: { holds: hostAt(world, place).token } } };
   const abort = (): World => {
     const after = stopped(world, place, child.input.token);
     const view = viewOf(hostAt(after, place));
     const seen = childOf(after, index, { ...child, view, before: child.before ?? servedBefore(view, child.input.token), proof: proofOf(child.input.token) });
-    return closed(seen, index, server, attempt, endAfterAbort(failed, true));
+    return closed(seen, index, server, attempt, endAfterAbort(child.input.token, failed, true));
   };
   /** Whether it reached its host or not: nobody heard of it, and the view is the last one before. */
-  const unheard = (reached: World): World => closed({ ...reached, faults: world.faults - 1 }, index, server, attempt, endAfterAbort(failed, false));
+  const unheard = (reached: World): World => closed({ ...reached, faults: world.faults - 1 }, index, server, attempt, endAfterAbort(child.input.token, failed, false));
   const effect = child.at === 'waiting' || child.failing !== undefined ? undefined : performed(world, place, child);
   const made: Event[] = [];
   if (child.stopping || child.failing !== undefined) {

@@ -47,8 +47,7 @@ export class Host {
 
   /** As the fence of the agent says it. */
   stale(token: Token): SegueError {
-    const byOwnRollout = token[0] === this.token[0] && compareTokens(token, this.token) <= 0;
-    return fail('StaleAttempt', `${this.name}: ${token.join('.')} may not act, the journal holds ${this.token.join('.')} ${this.open ? 'open' : 'closed'}`, byOwnRollout ? { byOwnRollout } : {});
+    return fail('StaleAttempt', `${this.name}: ${token.join('.')} may not act, the journal holds ${this.token.join('.')} ${this.open ? 'open' : 'closed'}`, { holds: this.token });
   }
 
   run(step: keyof HostActivities, input: unknown, atMs: number): unknown {
